@@ -1,0 +1,254 @@
+/**
+ * The one registry of errors: every code that a caller can meet, with its HTTP status, default
+ * message and suggestion. Scripts, the SDK, HTTP and the CLI all show these same codes.
+ */
+
+interface ErrorDefinition {
+  readonly status: number;
+  readonly message: string;
+  /** What the reader can do about it. */
+  readonly suggestion: string;
+}
+
+export const ERRORS = {
+  INVALID_INPUT: {
+    status: 422,
+    message: "The input is not valid.",
+    suggestion: "Correct the named value and call again.",
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    message: "No valid credentials were given.",
+    suggestion: "Give a valid token.",
+  },
+  PERMISSION_DENIED: {
+    status: 403,
+    message: "You lack the permission for this.",
+    suggestion: "Ask an administrator for the named permission, or grant it to the script.",
+  },
+  SPACE_NOT_FOUND: {
+    status: 404,
+    message: "There is no such space.",
+    suggestion: "List the spaces that exist with `spaces list`.",
+  },
+  SPACE_EXISTS: {
+    status: 409,
+    message: "A space of this name exists already.",
+    suggestion: "Choose another name, or delete the existing space first.",
+  },
+  SPACE_RUNNING: {
+    status: 409,
+    message: "The space is running.",
+    suggestion: "Stop the space first, or delete it with force.",
+  },
+  SPACE_NOT_RUNNING: {
+    status: 409,
+    message: "The space is not running.",
+    suggestion: "Start the space first.",
+  },
+  SPACE_START_FAILED: {
+    status: 500,
+    message: "The space could not be started.",
+    suggestion: "Read `lastError` with `spaces show`, mend the cause, and start it again.",
+  },
+  TEMPLATE_NOT_FOUND: {
+    status: 404,
+    message: "There is no such template.",
+    suggestion: "List the templates that exist with `spaces templates list`.",
+  },
+  TEMPLATE_INVALID: {
+    status: 422,
+    message: "The template is not valid.",
+    suggestion: "Correct the template at the named line and column.",
+  },
+  TEMPLATE_IN_USE: {
+    status: 409,
+    message: "The template is used by a space.",
+    suggestion: "Delete the spaces that use the template first.",
+  },
+  FIELD_NOT_DEFINED: {
+    status: 404,
+    message: "The template defines no such field.",
+    suggestion: "Use a field of the template, or define the field there.",
+  },
+  COMMAND_FAILED: {
+    status: 422,
+    message: "The command failed.",
+    suggestion: "Read the exit code and the output in the error's details.",
+  },
+  COMMAND_TIMEOUT: {
+    status: 408,
+    message: "The command did not end in time and was killed.",
+    suggestion: "Give a longer timeout; the output so far is in the error's details.",
+  },
+  COMMAND_NOT_FOUND: {
+    status: 422,
+    message: "The command was not found in the space.",
+    suggestion: "Check the spelling, or install the program in the template's setup.",
+  },
+  SCRIPT_NOT_FOUND: {
+    status: 404,
+    message: "There is no such script.",
+    suggestion: "List the stored scripts with `spaces scripts list`.",
+  },
+  SCRIPT_FAILED: {
+    status: 422,
+    message: "The script failed.",
+    suggestion: "Read the script's error and its output so far in the error's details.",
+  },
+  SCRIPT_TIMEOUT: {
+    status: 408,
+    message: "The script did not end in time and was stopped.",
+    suggestion: "Give the script a longer timeout.",
+  },
+  SCRIPT_MEMORY: {
+    status: 422,
+    message: "The script used up its memory.",
+    suggestion: "Hold less data at once, or give the script more memory.",
+  },
+  SCRIPT_NEVER_SETTLES: {
+    status: 422,
+    message: "The script awaits a promise that can never settle.",
+    suggestion: "Resolve the promise that the script awaits at top level.",
+  },
+  PORT_IN_USE: {
+    status: 409,
+    message: "The port is in use.",
+    suggestion: "Choose another port, or stop what uses it.",
+  },
+  FORWARD_NOT_FOUND: {
+    status: 404,
+    message: "There is no such port forward.",
+    suggestion: "List the forwards of the space.",
+  },
+  POLICY_DENIED: {
+    status: 403,
+    message: "The space's policy denies this.",
+    suggestion: "Change the policy of the space, or do without.",
+  },
+  APPROVAL_REQUIRED: {
+    status: 403,
+    message: "This needs an approval.",
+    suggestion: "Have the operation approved, then try again.",
+  },
+  DRIVER_UNAVAILABLE: {
+    status: 503,
+    message: "The driver is not usable here.",
+    suggestion: "Run `spaces doctor`: it names the cause and the remedy.",
+  },
+  DRIVER_FAILED: {
+    status: 502,
+    message: "The driver could not do this.",
+    suggestion: "Run `spaces doctor`, and read the cause in the error's details.",
+  },
+  IMAGE_NOT_FOUND: {
+    status: 404,
+    message: "The image is neither here nor can it be pulled.",
+    suggestion: "Check the image's name and the network, or pull or import the image by hand.",
+  },
+  UNSUPPORTED: {
+    status: 501,
+    message: "The driver of this space cannot do this.",
+    suggestion: "Use a space on a driver that can: `spaces doctor` lists what each can do.",
+  },
+  LIMIT_EXCEEDED: {
+    status: 429,
+    message: "A limit was exceeded.",
+    suggestion: "Ask for less at once, or raise the limit.",
+  },
+  CONFLICT: {
+    status: 409,
+    message: "Something else is being done to this at the same time.",
+    suggestion: "Wait until the other operation has ended, then try again.",
+  },
+  INTERRUPTED: {
+    status: 500,
+    message: "The process that did this ended before it was done.",
+    suggestion: "Do it again.",
+  },
+  CANCELLED: {
+    status: 499,
+    message: "The operation was cancelled.",
+    suggestion: "Start it again if it was not meant to be cancelled.",
+  },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    message: "The store could not be used.",
+    suggestion: "Check that the data directory is writable and its disk has room.",
+  },
+  INTERNAL: {
+    status: 500,
+    message: "Something went wrong inside spaces.",
+    suggestion: "Report this with the message above.",
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The form in which an error crosses a boundary (sandbox, HTTP, a store row). */
+export interface SerializedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly suggestion?: string | undefined;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+interface SpacesErrorOptions {
+  /** What to do; the registry's suggestion when left out. */
+  readonly suggestion?: string;
+  /** Structured, JSON-safe facts, such as an exit code or a port. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+const BRAND = Symbol.for("spaces-runtime.SpacesError");
+
+/** Is this string a code of the registry? */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(ERRORS, code);
+}
+
+/** An error of the registry. Its `code` is stable; its message names the thing and the value. */
+export class SpacesError extends Error {
+  override readonly name = "SpacesError";
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly suggestion: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message?: string, options: SpacesErrorOptions = {}) {
+    const definition = ERRORS[code];
+    super(
+      message ?? definition.message,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.status = definition.status;
+    this.suggestion = options.suggestion ?? definition.suggestion;
+    this.details = options.details ?? {};
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Recognises an error of this class even when another copy of the package made it. */
+  static isInstance(error: unknown): error is SpacesError {
+    return typeof error === "object" && error !== null && BRAND in error;
+  }
+
+  /** The error in the form that crosses boundaries; the cause stays behind. */
+  serialize(): SerializedError {
+    return {
+      code: this.code,
+      message: this.message,
+      suggestion: this.suggestion,
+      details: this.details,
+    };
+  }
+
+  /** Builds the error back from its boundary form. */
+  static deserialize(error: SerializedError): SpacesError {
+    return new SpacesError(error.code, error.message, {
+      ...(error.suggestion === undefined ? {} : { suggestion: error.suggestion }),
+      ...(error.details === undefined ? {} : { details: error.details }),
+    });
+  }
+}

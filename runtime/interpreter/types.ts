@@ -1,0 +1,105 @@
+/**
+ * What callers of the interpreter meet: the options of a run, the host it talks to, the result.
+ * The interpreter knows no spaces: it carries named calls out of the sandbox and their answers in.
+ */
+import type { SerializedError } from "../contract/errors.js";
+
+/** Bounds on one run. Every field has a default in `limits.ts`. */
+export interface ScriptLimits {
+  /** Wall time; undefined means none. */
+  readonly timeoutMs?: number | undefined;
+  /** WebAssembly memory of the script, rounded up to pages of 64 KiB. */
+  readonly memoryBytes?: number | undefined;
+  readonly sourceBytes?: number | undefined;
+  /** Output kept in `ScriptResult.output`; more is dropped behind a marker. */
+  readonly outputBytes?: number | undefined;
+  /** Host calls in flight at once. */
+  readonly concurrentCalls?: number | undefined;
+}
+
+/** What a script may reach beyond the host's own calls. Nothing by default. */
+export interface ScriptPermissions {
+  /** Hosts (`example.org`, `example.org:8080`, `*.example.org`) for `fetch`; `true` is any public one. */
+  readonly net?: readonly string[] | true | undefined;
+  /** Environment variables readable through `runtime.env`; `true` is all. */
+  readonly env?: readonly string[] | true | undefined;
+}
+
+/** Answers the calls of a script, such as `spaces.start`. Rejects with a `SpacesError`. */
+export type HostCall = (
+  name: string,
+  input: unknown,
+  options: { readonly signal: AbortSignal },
+) => Promise<unknown>;
+
+/** Gives the text of a module that a script imports by a relative path, or undefined. */
+export type ModuleSource = (path: string) => Promise<string | undefined>;
+
+export interface ScriptRequest {
+  /** Name in error positions, such as `script.ts`. TypeScript is recognised by its ending. */
+  readonly filename: string;
+  readonly source: string;
+  readonly args?: readonly string[] | undefined;
+  /** What `runtime.input` gives. JSON-safe. */
+  readonly input?: unknown;
+  /** The environment of which `permissions.env` opens a part. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Id or name of the space that the `space` module is bound to. */
+  readonly space?: string | undefined;
+  readonly limits?: ScriptLimits | undefined;
+  readonly permissions?: ScriptPermissions | undefined;
+  /**
+   * Reads modules imported by relative path. The path is relative to the script's own directory,
+   * normalised and never leads out of it.
+   */
+  readonly moduleSource?: ModuleSource | undefined;
+  readonly host: HostCall;
+  /** Called with each piece of console output as it comes. */
+  readonly onOutput?: ((stream: "stdout" | "stderr", text: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where in the user's own source an error happened. Line and column count from 1. */
+export interface ScriptPosition {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a script died of. */
+export interface ScriptError {
+  /** The class name the script gave it, such as `TypeError`. */
+  readonly name: string;
+  readonly message: string;
+  /**
+   * `SCRIPT_FAILED`, `SCRIPT_TIMEOUT`, `SCRIPT_MEMORY`, `SCRIPT_NEVER_SETTLES`, `CANCELLED`,
+   * `INVALID_INPUT` (source too large), `LIMIT_EXCEEDED` (pool full): decided from the host's own
+   * state, never from what the guest claims. An uncaught `SpacesError` keeps `SCRIPT_FAILED` here
+   * and has its own error in `error`.
+   */
+  readonly code: SerializedError["code"];
+  /** The uncaught error of the registry, when the script died of one. */
+  readonly error?: SerializedError | undefined;
+  readonly position?: ScriptPosition | undefined;
+  /** Stack with the user's own files and positions only. */
+  readonly stack?: string | undefined;
+  /** Few lines of source around the position, with a caret under the column. */
+  readonly frame?: string | undefined;
+  readonly cause?: ScriptError | undefined;
+}
+
+export interface ScriptResult {
+  /** 0, the code given to `runtime.exit`, 1 for an uncaught error, 124 for a timeout. */
+  readonly exitCode: number;
+  readonly error?: ScriptError | undefined;
+  /** stdout and stderr as they came, bounded. */
+  readonly output: string;
+  readonly truncated: boolean;
+  readonly durationMs: number;
+}
+
+/** Runs scripts, each in a fresh sandbox. */
+export interface Interpreter extends AsyncDisposable {
+  /** Runs one script to its end. Never rejects for what a script does; the result says it. */
+  run(request: ScriptRequest): Promise<ScriptResult>;
+}
