@@ -1,0 +1,19 @@
+/** What a binding is: the contract's typed client, and what must be released with it. */
+import type { Client } from "../contract/contract.js";
+import type { ProgressListener } from "../drivers/driver.js";
+
+export interface Binding extends AsyncDisposable {
+  readonly kind: "in-process" | "remote";
+  readonly client: Client;
+}
+
+export interface BindingOptions {
+  /** `auto` is remote when a server is configured, else local. */
+  readonly binding?: "auto" | "local" | "remote" | undefined;
+  /** Driver for new spaces whose template names none; `SPACES_DRIVER` when absent. */
+  readonly driver?: string | undefined;
+  /** Data directory; `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, when absent. */
+  readonly dataDir?: string | undefined;
+  /** Told of the progress of long work, such as the pull of an image. */
+  readonly onProgress?: ProgressListener | undefined;
+}

@@ -1,0 +1,20 @@
+/** The contract: everything that can be asked, in one object. Bindings and servers are made from it. */
+import type { ContractRouterClient } from "@orpc/contract";
+import { fieldsContract } from "./fields.js";
+import { processesContract } from "./processes.js";
+import { scriptsContract } from "./scripts.js";
+import { spacesContract } from "./spaces.js";
+import { systemContract } from "./system.js";
+import { templatesContract } from "./templates.js";
+
+export const contract = {
+  spaces: spacesContract,
+  fields: fieldsContract,
+  templates: templatesContract,
+  processes: processesContract,
+  scripts: scriptsContract,
+  system: systemContract,
+};
+
+/** The typed client of the contract; every binding is one. */
+export type Client = ContractRouterClient<typeof contract>;

@@ -1,0 +1,2 @@
+import { callSync } from "spaces:host";
+export const go = () => callSync("x", 1);
