@@ -20,10 +20,7 @@ export function hostCallFor(client: () => Promise<Client>): HostCall {
     if (domain === undefined || action === undefined) {
       throw new SpacesError("INVALID_INPUT", `There is no host call "${name.slice(0, 80)}".`);
     }
-    const [{ contract }, target] = await Promise.all([
-      import("../contract/contract.js"),
-      client(),
-    ]);
+    const [{ contract }, target] = await Promise.all([import("../contract/contract.js"), client()]);
     const known = ownProperty(ownProperty(contract, domain), action);
     if (known === undefined) {
       throw new SpacesError("INVALID_INPUT", `There is no host call "${name.slice(0, 80)}".`);

@@ -49,6 +49,8 @@ export const spaceSchema = z.object({
   createdAt: timestampSchema,
   updatedAt: timestampSchema,
   startedAt: timestampSchema.optional(),
+  /** When a command last began or ended in the space. */
+  lastActiveAt: timestampSchema.optional(),
   lastError: serializedErrorSchema.extend({ at: timestampSchema }).optional(),
   /** Host path of the space's files; local bindings only. */
   workspace: z.string().optional(),
@@ -120,7 +122,7 @@ export const spacesContract = {
         name: nameSchema.optional(),
         description: descriptionSchema.optional(),
         shell: shellSchema.optional(),
-        /** Replaces the space's own environment; takes effect at the next start. */
+        /** Replaces the space's own environment; commands started from now on have it. */
         env: envSchema.optional(),
         /** Replaces the metadata. */
         metadata: metadataSchema.optional(),

@@ -41,6 +41,8 @@ export interface DriverFeatures {
   /** Runs programs of the operating system. */
   readonly nativePrograms: boolean;
   readonly images: boolean;
+  /** The shells it offers; undefined where that is the image's business. */
+  readonly shells?: readonly string[];
   /** Network modes a space can be created with. */
   readonly network: readonly NetworkMode[];
   readonly limits: readonly (keyof ResourceLimits)[];
@@ -136,4 +138,9 @@ export interface Driver extends AsyncDisposable {
 export interface DriverContext {
   /** Identifies this data directory; the driver labels what it makes with it. */
   readonly installationId: string;
+  /**
+   * Absolute host path of the data directory. A driver without a service of its own keeps its
+   * records in `<dataDir>/<driver name>/`, where every process of the installation finds them.
+   */
+  readonly dataDir: string;
 }

@@ -1,0 +1,124 @@
+/** The in-process binding: the contract answered by an engine in this process. */
+import { userInfo } from "node:os";
+import { createRouterClient, ORPCError } from "@orpc/server";
+import type { Client } from "../contract/contract.js";
+import { SpacesError } from "../contract/errors.js";
+import { type Actor, ALL_PERMISSIONS } from "../contract/permissions.js";
+import type { CallContext, ScriptRunner } from "../engine/context.js";
+import { Engine } from "../engine/engine.js";
+import { createRouter } from "../engine/router.js";
+import type { Interpreter } from "../interpreter/types.js";
+import { StoreError } from "../store/errors.js";
+import type { Binding, BindingOptions } from "./binding.js";
+import { hostCallFor } from "./host-call.js";
+
+type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
+  /** Absolute path of the data directory. */
+  readonly dataDir: string;
+};
+
+/**
+ * Opens the engine of a data directory and makes its client, which acts as the user of the
+ * operating system with all permissions.
+ * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used
+ */
+export async function openInProcess(options: InProcessOptions): Promise<Binding> {
+  const interpreter = new LazyInterpreter();
+  const runScript: ScriptRunner = async (script, context, signal) => {
+    const { timeoutMs, ...request } = script;
+    return (await interpreter.load()).run({
+      ...request,
+      limits: { timeoutMs },
+      host: hostCallFor(async () => clientFor(context)),
+      signal,
+    });
+  };
+  const engine = await openEngine({ ...options, runScript });
+  const router = createRouter(engine);
+  const clientFor = (context: CallContext): Client =>
+    createRouterClient(router, {
+      context,
+      interceptors: [
+        async ({ next }) => {
+          try {
+            return await next();
+          } catch (error) {
+            throw toSpacesError(error);
+          }
+        },
+      ],
+    });
+  return {
+    kind: "in-process",
+    client: clientFor({ actor: localActor(), depth: 0 }),
+    async [Symbol.asyncDispose]() {
+      await interpreter[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The interpreter for scripts that the engine runs, loaded when the first of them does. */
+class LazyInterpreter implements AsyncDisposable {
+  #interpreter: Promise<Interpreter> | undefined;
+
+  load(): Promise<Interpreter> {
+    this.#interpreter ??= import("../interpreter/interpreter.js").then((module) =>
+      module.createInterpreter({}),
+    );
+    return this.#interpreter;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#interpreter === undefined) return;
+    await (await this.#interpreter)[Symbol.asyncDispose]();
+  }
+}
+
+async function openEngine(options: Parameters<typeof Engine.open>[0]): Promise<Engine> {
+  try {
+    return await Engine.open(options);
+  } catch (error) {
+    throw toSpacesError(error);
+  }
+}
+
+function localActor(): Actor {
+  const { username } = userInfo();
+  return { id: username, name: username, permissions: new Set(ALL_PERMISSIONS) };
+}
+
+interface ValidationIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
+}
+
+/** Turns whatever a call threw into an error of the registry. */
+function toSpacesError(error: unknown): SpacesError {
+  if (SpacesError.isInstance(error)) return error;
+  if (error instanceof StoreError) {
+    return new SpacesError("STORE_UNAVAILABLE", `The store cannot be used: ${error.reason}.`, {
+      cause: error,
+      details: { code: error.code },
+    });
+  }
+  if (error instanceof ORPCError && error.code === "BAD_REQUEST") {
+    const { issues } = (error.data ?? {}) as { issues?: readonly ValidationIssue[] };
+    if (issues !== undefined) return invalidInput(issues, error);
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new SpacesError("INTERNAL", message, { cause: error });
+}
+
+function invalidInput(issues: readonly ValidationIssue[], cause: unknown): SpacesError {
+  const described = issues.slice(0, 5).map(({ path, message }) => {
+    const where = (path ?? []).map((part) =>
+      String(typeof part === "object" ? part.key : part).slice(0, 64),
+    );
+    return where.length === 0 ? message : `${where.join(".")}: ${message}`;
+  });
+  return new SpacesError("INVALID_INPUT", described.join("; "), {
+    cause,
+    details: { issues: described },
+  });
+}

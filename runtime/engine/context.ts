@@ -1,0 +1,42 @@
+/** What every part of the engine works with, and what every call brings along. */
+import type { Actor } from "../contract/permissions.js";
+import type { ProgressListener } from "../drivers/driver.js";
+import type { ScriptResult } from "../interpreter/types.js";
+import type { Store } from "../store/store.js";
+import type { DriverRegistry } from "./driver-registry.js";
+import type { SecretBox } from "./secrets.js";
+
+/** What a call brings along beside its input. */
+export interface CallContext {
+  readonly actor: Actor;
+  /** How many scripts deep this call is: 0 from a person or program, 1 from a script, and so on. */
+  readonly depth: number;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs a sandboxed script on the engine's behalf; given by the binding. */
+export type ScriptRunner = (
+  script: {
+    readonly filename: string;
+    readonly source: string;
+    readonly args: readonly string[];
+    readonly space: string | undefined;
+    readonly timeoutMs: number;
+  },
+  context: CallContext,
+  signal: AbortSignal | undefined,
+) => Promise<ScriptResult>;
+
+/** What the engine is made of. */
+export interface EngineParts {
+  readonly store: Store;
+  readonly dataDir: string;
+  readonly installationId: string;
+  readonly drivers: DriverRegistry;
+  readonly secrets: SecretBox;
+  readonly runScript: ScriptRunner;
+  readonly onProgress: ProgressListener | undefined;
+}

@@ -1,0 +1,94 @@
+/**
+ * The engine: what the contract means. It holds the store and the drivers of one data directory;
+ * the in-process binding makes it and calls it through the router.
+ */
+import { newId } from "../contract/ids.js";
+import type { ProgressListener } from "../drivers/driver.js";
+import { retryWhileBusy } from "../store/dialect.js";
+import { openStore, type Store } from "../store/store.js";
+import type { EngineParts, ScriptRunner } from "./context.js";
+import { DriverRegistry } from "./driver-registry.js";
+import { Fields } from "./fields.js";
+import { Lifecycle } from "./lifecycle.js";
+import { Processes } from "./processes.js";
+import { Recovery } from "./recovery.js";
+import { Scripts } from "./scripts.js";
+import { SecretBox } from "./secrets.js";
+import { Spaces } from "./spaces.js";
+import { Templates } from "./templates.js";
+
+export interface EngineOptions {
+  /** Absolute path of the data directory. */
+  readonly dataDir: string;
+  /** Driver for spaces whose template names none. */
+  readonly driver?: string | undefined;
+  readonly runScript: ScriptRunner;
+  readonly onProgress?: ProgressListener | undefined;
+}
+
+export class Engine implements AsyncDisposable {
+  readonly parts: EngineParts;
+  readonly spaces: Spaces;
+  readonly lifecycle: Lifecycle;
+  readonly fields: Fields;
+  readonly templates: Templates;
+  readonly processes: Processes;
+  readonly scripts: Scripts;
+  readonly #recovery: Recovery;
+
+  private constructor(parts: EngineParts) {
+    this.parts = parts;
+    this.#recovery = new Recovery(parts);
+    this.templates = new Templates(parts);
+    this.fields = new Fields(parts);
+    this.lifecycle = new Lifecycle(parts, this.#recovery);
+    this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
+    this.processes = new Processes(parts, this.#recovery, this.fields);
+    this.scripts = new Scripts(parts, this.processes);
+  }
+
+  /**
+   * Opens the engine of a data directory and brings the store in line with the world.
+   * @throws StoreError when the store cannot be used
+   */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const store = await openStore(options.dataDir);
+    const installationId = await installationOf(store);
+    const engine = new Engine({
+      store,
+      dataDir: options.dataDir,
+      installationId,
+      drivers: new DriverRegistry({ installationId, dataDir: options.dataDir }, options.driver),
+      secrets: new SecretBox(options.dataDir),
+      runScript: options.runScript,
+      onProgress: options.onProgress,
+    });
+    await engine.#recovery.open((row) => engine.lifecycle.remove(row));
+    return engine;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.processes[Symbol.asyncDispose]();
+    await this.parts.drivers[Symbol.asyncDispose]();
+    await this.parts.store.destroy();
+  }
+}
+
+/** The id of this data directory, made when it is first opened. */
+async function installationOf(store: Store): Promise<string> {
+  const known = await store.selectFrom("installation").select("id").executeTakeFirst();
+  if (known !== undefined) return known.id;
+  return await retryWhileBusy(() =>
+    store.transaction().execute(async (transaction) => {
+      // Another process may have made it since: within the transaction nobody else can.
+      const made = await transaction.selectFrom("installation").select("id").executeTakeFirst();
+      if (made !== undefined) return made.id;
+      const id = newId("ins");
+      await transaction
+        .insertInto("installation")
+        .values({ id, created_at: new Date().toISOString() })
+        .execute();
+      return id;
+    }),
+  );
+}

@@ -1,0 +1,96 @@
+/** Joins the contract to the engine: checks permissions and hands each call to its domain. */
+import { implement } from "@orpc/server";
+import { contract } from "../contract/contract.js";
+import { SpacesError } from "../contract/errors.js";
+import type { CallContext } from "./context.js";
+import type { Engine } from "./engine.js";
+import { systemInfo } from "./system.js";
+
+/** Makes the router of an engine; bindings call it in process, servers over HTTP. */
+export function createRouter(engine: Engine) {
+  const os = implement(contract)
+    .$context<CallContext>()
+    .use(async ({ context, procedure, next }) => {
+      const { permission } = procedure["~orpc"].meta;
+      if (permission !== undefined && !context.actor.permissions.has(permission)) {
+        throw new SpacesError(
+          "PERMISSION_DENIED",
+          `The permission ${permission} is needed for this.`,
+        );
+      }
+      return await next();
+    });
+  const { spaces, lifecycle, fields, templates, processes, scripts } = engine;
+
+  return os.router({
+    spaces: {
+      create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
+      get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
+      list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),
+      update: os.spaces.update.handler(({ context, input: { space, ...change } }) =>
+        spaces.update(context, space, change),
+      ),
+      start: os.spaces.start.handler(async ({ context, input, signal }) =>
+        spaces.show(await lifecycle.start(context, input.space, { signal })),
+      ),
+      stop: os.spaces.stop.handler(async ({ context, input, signal }) =>
+        spaces.show(await lifecycle.stop(context, input.space, { signal })),
+      ),
+      restart: os.spaces.restart.handler(async ({ context, input, signal }) =>
+        spaces.show(await lifecycle.restart(context, input.space, { signal })),
+      ),
+      delete: os.spaces.delete.handler(async ({ context, input, signal }) => {
+        await lifecycle.delete(context, input.space, input.force ?? false, { signal });
+        return {};
+      }),
+      wait: os.spaces.wait.handler(async ({ context, input, signal }) =>
+        spaces.show(await lifecycle.wait(context, input, { signal })),
+      ),
+    },
+    fields: {
+      get: os.fields.get.handler(async ({ context, input }) => ({
+        value: await fields.get(context, input.space, input.field),
+      })),
+      set: os.fields.set.handler(async ({ context, input }) => {
+        await fields.set(context, input.space, input.field, input.value);
+        return {};
+      }),
+      list: os.fields.list.handler(async ({ context, input }) => ({
+        items: await fields.list(context, input.space),
+      })),
+    },
+    templates: {
+      list: os.templates.list.handler(async () => ({ items: await templates.list() })),
+      get: os.templates.get.handler(({ input }) => templates.get(input.template)),
+      apply: os.templates.apply.handler(async ({ input }) => ({
+        items: await templates.apply(input.source, input.filename),
+      })),
+      delete: os.templates.delete.handler(async ({ input }) => {
+        await templates.delete(input.template);
+        return {};
+      }),
+    },
+    processes: {
+      run: os.processes.run.handler(({ context, input: { space, ...request }, signal }) =>
+        processes.run(context, space, request, { signal }),
+      ),
+    },
+    scripts: {
+      save: os.scripts.save.handler(({ context, input }) => scripts.save(context, input)),
+      get: os.scripts.get.handler(({ context, input }) => scripts.get(context, input.script)),
+      list: os.scripts.list.handler(async ({ context }) => ({
+        items: await scripts.list(context),
+      })),
+      delete: os.scripts.delete.handler(async ({ context, input }) => {
+        await scripts.delete(context, input.script);
+        return {};
+      }),
+      run: os.scripts.run.handler(({ context, input, signal }) =>
+        scripts.run(context, input, { signal }),
+      ),
+    },
+    system: {
+      info: os.system.info.handler(({ context }) => systemInfo(engine.parts, context)),
+    },
+  });
+}

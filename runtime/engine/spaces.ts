@@ -1,0 +1,302 @@
+/** Spaces as things that are listed: create, show, list, update. Their life is in `lifecycle.ts`. */
+import { SpacesError } from "../contract/errors.js";
+import { newId } from "../contract/ids.js";
+import type { Space, SpaceStatus } from "../contract/spaces.js";
+import type { TemplateSpec } from "../contract/templates.js";
+import type { Driver } from "../drivers/driver.js";
+import { isDuplicate } from "../store/errors.js";
+import type { SpaceRow } from "../store/tables.js";
+import { DEFAULT_IMAGE } from "./builtin-templates.js";
+import type { CallContext, EngineParts } from "./context.js";
+import { definitionOf, type Fields } from "./fields.js";
+import type { Lifecycle } from "./lifecycle.js";
+import { asSpacesError, Operation, rowOf } from "./operations.js";
+import { livenessOf } from "./process-identity.js";
+import type { Recovery } from "./recovery.js";
+import { driverSpecOf, findSpace, spaceOf, workspaceOf } from "./space-rows.js";
+import type { Templates } from "./templates.js";
+
+interface CreateRequest {
+  readonly name: string;
+  readonly template: string;
+  readonly description?: string | undefined;
+  readonly shell?: string | undefined;
+  readonly driver?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly fields?: Readonly<Record<string, string>> | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+interface ListRequest {
+  readonly status?: SpaceStatus | undefined;
+  readonly template?: string | undefined;
+  readonly driver?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+interface UpdateRequest {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly shell?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+const DEFAULT_PAGE = 100;
+
+export class Spaces {
+  readonly #parts: EngineParts;
+  readonly #templates: Templates;
+  readonly #fields: Fields;
+  readonly #lifecycle: Lifecycle;
+  readonly #recovery: Recovery;
+
+  constructor(
+    parts: EngineParts,
+    templates: Templates,
+    fields: Fields,
+    lifecycle: Lifecycle,
+    recovery: Recovery,
+  ) {
+    this.#parts = parts;
+    this.#templates = templates;
+    this.#fields = fields;
+    this.#lifecycle = lifecycle;
+    this.#recovery = recovery;
+  }
+
+  /**
+   * Creates a space, stopped. Its driver and its template as they are now are kept from then on.
+   * @throws SpacesError `SPACE_EXISTS`, `TEMPLATE_NOT_FOUND`, `FIELD_NOT_DEFINED`,
+   *   `DRIVER_UNAVAILABLE`, `UNSUPPORTED` for what the driver cannot honour
+   */
+  async create(context: CallContext, request: CreateRequest): Promise<Space> {
+    const { spec } = await this.#templates.get(request.template);
+    const driver = await this.#parts.drivers.choose(agreedDriver(spec, request.driver));
+    await this.#recovery.reconcile(driver.name);
+    const now = new Date().toISOString();
+    const draft: SpaceRow = {
+      id: newId("spc"),
+      owner: context.actor.id,
+      name: request.name,
+      template: spec.name,
+      spec: JSON.stringify(spec),
+      driver: driver.name,
+      image: imageFor(spec, driver),
+      network: networkFor(spec, driver),
+      description: request.description ?? "",
+      shell: request.shell ?? spec.shell ?? "bash",
+      env: JSON.stringify(request.env ?? {}),
+      metadata: JSON.stringify(request.metadata ?? {}),
+      status: "stopped",
+      revision: 0,
+      setup_done: 0,
+      last_error: null,
+      operation: null,
+      operation_holder: null,
+      operation_renewed_ms: null,
+      created_at: now,
+      updated_at: now,
+      started_at: null,
+      last_active_at: null,
+    };
+    requireSupported(spec, draft, driver);
+    await this.#insert(draft, request.fields ?? {});
+    return await this.#finishCreate(draft, driver);
+  }
+
+  /** A space, by id or name. @throws SpacesError `SPACE_NOT_FOUND` */
+  async get(context: CallContext, ref: string): Promise<Space> {
+    return await this.show(await findSpace(this.#parts.store, context.actor, ref));
+  }
+
+  /** The actor's own spaces, oldest first, one page of them. */
+  async list(
+    context: CallContext,
+    request: ListRequest,
+  ): Promise<{ items: Space[]; nextCursor?: string }> {
+    const limit = request.limit ?? DEFAULT_PAGE;
+    let query = this.#parts.store
+      .selectFrom("spaces")
+      .selectAll()
+      .where("owner", "=", context.actor.id)
+      .where("status", request.status === undefined ? "!=" : "=", request.status ?? "destroyed");
+    if (request.template !== undefined) query = query.where("template", "=", request.template);
+    if (request.driver !== undefined) query = query.where("driver", "=", request.driver);
+    // Ids sort by age, so the last id of a page is where the next one begins.
+    if (request.cursor !== undefined) query = query.where("id", ">", request.cursor);
+    for (const [key, value] of Object.entries(request.metadata ?? {})) {
+      query = query.where(
+        (where) => where.fn<string>("json_extract", ["metadata", where.val(jsonPath(key))]),
+        "=",
+        value,
+      );
+    }
+    const rows = await query
+      .orderBy("id")
+      .limit(limit + 1)
+      .execute();
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      items: await this.#showAll(page),
+      ...(rows.length > limit && last !== undefined ? { nextCursor: last.id } : {}),
+    };
+  }
+
+  /**
+   * Changes what is given, and nothing else.
+   * @throws SpacesError `SPACE_NOT_FOUND`; `SPACE_EXISTS` for a name that is taken
+   */
+  async update(context: CallContext, ref: string, request: UpdateRequest): Promise<Space> {
+    const row = await findSpace(this.#parts.store, context.actor, ref);
+    if (request.shell !== undefined) {
+      requireShell(request.shell, await this.#parts.drivers.get(row.driver));
+    }
+    const { env, metadata, name, description, shell } = request;
+    try {
+      await this.#parts.store
+        .updateTable("spaces")
+        .set({
+          ...(name === undefined ? {} : { name }),
+          ...(description === undefined ? {} : { description }),
+          ...(shell === undefined ? {} : { shell }),
+          ...(env === undefined ? {} : { env: JSON.stringify(env) }),
+          ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+          updated_at: new Date().toISOString(),
+        })
+        .where("id", "=", row.id)
+        .execute();
+    } catch (error) {
+      throw isDuplicate(error) ? nameTaken(name ?? row.name, error) : error;
+    }
+    return await this.get(context, row.id);
+  }
+
+  /** A row as the contract shows it. */
+  async show(row: SpaceRow): Promise<Space> {
+    const [space] = await this.#showAll([row]);
+    if (space === undefined) throw new SpacesError("INTERNAL", "A space could not be shown.");
+    return space;
+  }
+
+  async #showAll(rows: readonly SpaceRow[]): Promise<Space[]> {
+    if (rows.length === 0) return [];
+    const [fields, busy] = await Promise.all([this.#fields.shownOf(rows), this.#busyOf(rows)]);
+    return rows.map((row) => ({
+      ...spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle"),
+      workspace: workspaceOf(this.#parts.dataDir, row.id),
+    }));
+  }
+
+  /** The ids of the spaces in which a command is under way, of this process or another. */
+  async #busyOf(rows: readonly SpaceRow[]): Promise<Set<string>> {
+    const running = rows.filter((row) => row.status === "running").map((row) => row.id);
+    if (running.length === 0) return new Set();
+    const processes = await this.#parts.store
+      .selectFrom("processes")
+      .select(["space_id", "holder"])
+      .where("space_id", "in", running)
+      .execute();
+    const live = processes.filter((process) => livenessOf(process.holder) !== "dead");
+    return new Set(live.map((process) => process.space_id));
+  }
+
+  async #insert(draft: SpaceRow, values: Readonly<Record<string, string>>): Promise<void> {
+    const fields = Object.entries(values).map(([name, value]) => ({
+      definition: definitionOf(draft, name),
+      value,
+    }));
+    try {
+      await this.#parts.store.transaction().execute(async (store) => {
+        await store.insertInto("spaces").values(draft).execute();
+        for (const { definition, value } of fields) {
+          await this.#fields.write(store, draft, definition, value);
+        }
+      });
+    } catch (error) {
+      throw isDuplicate(error) ? nameTaken(draft.name, error) : error;
+    }
+  }
+
+  async #finishCreate(draft: SpaceRow, driver: Driver): Promise<Space> {
+    const operation = await Operation.claim(this.#parts.store, draft, "creating");
+    if (operation === undefined) throw new SpacesError("CONFLICT");
+    using _ = operation;
+    try {
+      await this.#lifecycle.makeDirectories(draft);
+      await driver.create(driverSpecOf(this.#parts.dataDir, draft), {
+        onProgress: this.#parts.onProgress,
+      });
+      await operation.finish({ status: "stopped" });
+    } catch (cause) {
+      // What was not created must not take up its name; the caller has the error.
+      await this.#lifecycle.remove(draft);
+      throw asSpacesError(cause, "DRIVER_FAILED");
+    }
+    const row = await rowOf(this.#parts.store, draft.id);
+    if (row === undefined) throw new SpacesError("SPACE_NOT_FOUND");
+    return await this.show(row);
+  }
+}
+
+function agreedDriver(spec: TemplateSpec, requested: string | undefined): string | undefined {
+  if (requested === undefined || spec.driver === undefined || requested === spec.driver) {
+    return spec.driver ?? requested;
+  }
+  throw new SpacesError(
+    "UNSUPPORTED",
+    `The template "${spec.name}" needs the driver ${spec.driver}, not ${requested}.`,
+    { suggestion: "Leave the driver out, or use another template." },
+  );
+}
+
+function imageFor(spec: TemplateSpec, driver: Driver): string | null {
+  if (driver.features.images) {
+    return spec.image ?? (process.env.SPACES_DEFAULT_IMAGE || DEFAULT_IMAGE);
+  }
+  if (spec.image === undefined) return null;
+  throw unsupported(driver, `images (the template names "${spec.image}")`);
+}
+
+function networkFor(spec: TemplateSpec, driver: Driver): string {
+  const { network } = driver.features;
+  if (spec.network === undefined) return network.includes("open") ? "open" : (network[0] ?? "none");
+  if (network.includes(spec.network)) return spec.network;
+  throw unsupported(driver, `the network mode "${spec.network}"`);
+}
+
+function requireSupported(spec: TemplateSpec, draft: SpaceRow, driver: Driver): void {
+  const { resources } = spec;
+  const limits = { memoryBytes: resources.memory, cpus: resources.cpus, pids: resources.pids };
+  for (const limit of ["memoryBytes", "cpus", "pids"] as const) {
+    if (limits[limit] !== undefined && !driver.features.limits.includes(limit)) {
+      throw unsupported(driver, `the limit "${limit === "memoryBytes" ? "memory" : limit}"`);
+    }
+  }
+  if (spec.user !== undefined && !driver.features.images) {
+    throw unsupported(driver, `another user ("${spec.user}")`);
+  }
+  requireShell(draft.shell, driver);
+}
+
+function requireShell(shell: string, driver: Driver): void {
+  const { shells } = driver.features;
+  if (shells === undefined || shells.includes(shell)) return;
+  throw unsupported(driver, `the shell "${shell}"`);
+}
+
+function unsupported(driver: Driver, what: string): SpacesError {
+  return new SpacesError("UNSUPPORTED", `The driver ${driver.name} has no support for ${what}.`);
+}
+
+function nameTaken(name: string, cause: unknown): SpacesError {
+  return new SpacesError("SPACE_EXISTS", `A space named "${name}" exists already.`, { cause });
+}
+
+/** SQLite's JSON path of a top-level key; the quotes make every other character plain. */
+function jsonPath(key: string): string {
+  return `$.${JSON.stringify(key)}`;
+}

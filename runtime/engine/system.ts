@@ -1,0 +1,47 @@
+/** Tells which binding answers and what it can use. */
+import type { SystemInfo } from "../contract/system.js";
+import { VERSION } from "../version.js";
+import type { CallContext, EngineParts } from "./context.js";
+
+/** What this engine is and which of its drivers are usable, with the reason where one is not. */
+export async function systemInfo(parts: EngineParts, context: CallContext): Promise<SystemInfo> {
+  const probed = await Promise.all(
+    parts.drivers.names.map(async (name) => {
+      const driver = await parts.drivers.get(name);
+      return { driver, probe: await driver.probe() };
+    }),
+  );
+  const byDefault =
+    parts.drivers.preferred ?? probed.find(({ probe }) => probe.usable)?.driver.name;
+  return {
+    version: VERSION,
+    binding: "in-process",
+    installation: parts.installationId,
+    dataDir: parts.dataDir,
+    actor: {
+      id: context.actor.id,
+      name: context.actor.name,
+      permissions: [...context.actor.permissions],
+    },
+    drivers: probed.map(({ driver, probe }) => {
+      const { features } = driver;
+      return {
+        name: driver.name,
+        usable: probe.usable,
+        isDefault: driver.name === byDefault,
+        ...(probe.usable
+          ? { version: probe.version }
+          : { reason: probe.reason, remedy: probe.remedy }),
+        features: {
+          nativePrograms: features.nativePrograms,
+          images: features.images,
+          network: [...features.network],
+          limits: [...features.limits],
+          streaming: features.streaming,
+          pty: features.pty,
+          ports: features.ports,
+        },
+      };
+    }),
+  };
+}

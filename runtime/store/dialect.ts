@@ -1,0 +1,75 @@
+/**
+ * The SQLite dialect of the store: Kysely over libsql, made fit for several processes on one file.
+ */
+
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  type QueryResult,
+  SqliteDialect,
+  SqliteDriver,
+} from "kysely";
+import type Database from "libsql";
+import { isBusy, storeErrorFrom } from "./errors.js";
+
+const BUSY_LIMIT_MS = 20_000;
+
+type SqliteDatabase = InstanceType<typeof Database>;
+
+/**
+ * Repeats what another process's lock keeps from being done, for 20 seconds at most.
+ * @throws StoreError for faults of the file or disk, and when the lock was never free
+ */
+export async function retryWhileBusy<R>(attempt: () => R | Promise<R>): Promise<R> {
+  const giveUpAt = Date.now() + BUSY_LIMIT_MS;
+  for (let wait = 2; ; wait = Math.min(wait * 2, 100)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isBusy(error) || Date.now() > giveUpAt) throw storeErrorFrom(error);
+    }
+    // SQLite's own lock is unfair: jitter keeps two waiting processes out of step.
+    await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+  }
+}
+
+export class LibsqlDialect extends SqliteDialect {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    super({ database });
+    this.#database = database;
+  }
+
+  override createDriver(): Driver {
+    return new PatientDriver({ database: this.#database });
+  }
+}
+
+/** Takes the write lock when a transaction begins, so that it cannot fail half-way through. */
+class PatientDriver extends SqliteDriver {
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    return new PatientConnection(await super.acquireConnection());
+  }
+
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw("begin immediate"));
+  }
+}
+
+class PatientConnection implements DatabaseConnection {
+  readonly #inner: DatabaseConnection;
+
+  constructor(inner: DatabaseConnection) {
+    this.#inner = inner;
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    return retryWhileBusy(() => this.#inner.executeQuery<R>(query));
+  }
+
+  streamQuery<R>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<R>> {
+    return this.#inner.streamQuery(query, chunkSize);
+  }
+}

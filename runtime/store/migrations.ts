@@ -1,0 +1,98 @@
+/** Forward-only migrations of the store, applied in the order of their names. */
+import { type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+
+const migrations: Readonly<Record<string, Migration>> = {
+  "0001-first-tables": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("installation")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .execute();
+
+      await db.schema
+        .createTable("spaces")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("owner", "text", (column) => column.notNull())
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("template", "text", (column) => column.notNull())
+        .addColumn("spec", "text", (column) => column.notNull())
+        .addColumn("driver", "text", (column) => column.notNull())
+        .addColumn("image", "text")
+        .addColumn("network", "text", (column) => column.notNull())
+        .addColumn("description", "text", (column) => column.notNull())
+        .addColumn("shell", "text", (column) => column.notNull())
+        .addColumn("env", "text", (column) => column.notNull())
+        .addColumn("metadata", "text", (column) => column.notNull())
+        .addColumn("status", "text", (column) => column.notNull())
+        .addColumn("revision", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("setup_done", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("last_error", "text")
+        .addColumn("operation", "text")
+        .addColumn("operation_holder", "text")
+        .addColumn("operation_renewed_ms", "integer")
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .addColumn("started_at", "text")
+        .addColumn("last_active_at", "text")
+        .execute();
+      // A deleted space frees its name at once, though its removal may still be under way.
+      await db.schema
+        .createIndex("spaces_owner_name")
+        .unique()
+        .on("spaces")
+        .columns(["owner", "name"])
+        .where(sql.ref("status"), "!=", sql.lit("destroyed"))
+        .execute();
+
+      await db.schema
+        .createTable("fields")
+        .addColumn("space_id", "text", (column) =>
+          column.notNull().references("spaces.id").onDelete("cascade"),
+        )
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("value", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("fields_key", ["space_id", "name"])
+        .execute();
+
+      await db.schema
+        .createTable("templates")
+        .addColumn("name", "text", (column) => column.primaryKey())
+        .addColumn("source", "text", (column) => column.notNull())
+        .addColumn("spec", "text", (column) => column.notNull())
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .execute();
+
+      await db.schema
+        .createTable("scripts")
+        .addColumn("owner", "text", (column) => column.notNull())
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("description", "text", (column) => column.notNull())
+        .addColumn("language", "text", (column) => column.notNull())
+        .addColumn("source", "text", (column) => column.notNull())
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("scripts_key", ["owner", "name"])
+        .execute();
+
+      await db.schema
+        .createTable("processes")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("space_id", "text", (column) =>
+          column.notNull().references("spaces.id").onDelete("cascade"),
+        )
+        .addColumn("holder", "text", (column) => column.notNull())
+        .addColumn("started_at", "text", (column) => column.notNull())
+        .execute();
+      await db.schema.createIndex("processes_space").on("processes").column("space_id").execute();
+    },
+  },
+};
+
+export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1);
+
+export const migrationProvider: MigrationProvider = {
+  getMigrations: async () => ({ ...migrations }),
+};

@@ -1,0 +1,86 @@
+/** The tables of the store, as Kysely types. Times are ISO 8601 in UTC unless the name ends in `_ms`. */
+import type { ColumnType, Insertable, Selectable } from "kysely";
+
+export interface Tables {
+  installation: InstallationTable;
+  spaces: SpaceTable;
+  fields: FieldTable;
+  templates: TemplateTable;
+  scripts: ScriptTable;
+  processes: ProcessTable;
+}
+
+interface InstallationTable {
+  id: string;
+  created_at: string;
+}
+
+interface SpaceTable {
+  id: string;
+  owner: string;
+  name: string;
+  template: string;
+  /** The template as it was when the space was made, JSON. */
+  spec: string;
+  driver: string;
+  image: string | null;
+  network: string;
+  description: string;
+  shell: string;
+  /** JSON objects of strings. */
+  env: string;
+  metadata: string;
+  status: string;
+  /** Counts every change of status; compare-and-set goes by it. */
+  revision: ColumnType<number, number | undefined, number>;
+  setup_done: ColumnType<number, number | undefined, number>;
+  /** JSON of the last error, or null. */
+  last_error: string | null;
+  /** The operation under way: its id, the process that does it, and when that last gave a sign. */
+  operation: string | null;
+  operation_holder: string | null;
+  operation_renewed_ms: number | null;
+  created_at: string;
+  updated_at: string;
+  started_at: string | null;
+  last_active_at: string | null;
+}
+export type SpaceRow = Selectable<SpaceTable>;
+export type NewSpaceRow = Insertable<SpaceTable>;
+
+interface FieldTable {
+  space_id: string;
+  name: string;
+  /** Encrypted where the template calls the field secret. */
+  value: string;
+  updated_at: string;
+}
+
+interface TemplateTable {
+  name: string;
+  source: string;
+  /** JSON of the parsed template. */
+  spec: string;
+  created_at: string;
+  updated_at: string;
+}
+export type TemplateRow = Selectable<TemplateTable>;
+
+interface ScriptTable {
+  owner: string;
+  name: string;
+  description: string;
+  language: string;
+  source: string;
+  created_at: string;
+  updated_at: string;
+}
+export type ScriptRow = Selectable<ScriptTable>;
+
+/** Commands under way, by which a space is known to be busy. */
+interface ProcessTable {
+  id: string;
+  space_id: string;
+  holder: string;
+  started_at: string;
+}
