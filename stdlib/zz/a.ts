@@ -1,2 +1,0 @@
-import { callSync } from "spaces:host";
-export const go = () => callSync("x", 1);
