@@ -2,12 +2,17 @@
  * Builds `dist/`: the CLI and the library as bundles with shared chunks, one file for each worker
  * thread, and the text of the modules that scripts import.
  */
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { exportTable } from "./export-table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = `${root}dist`;
+/** Built aside and swapped in at the end, so that what runs meanwhile never sees half of it. */
+const out = `${root}node_modules/.build-${process.pid}`;
 
 const node = {
   bundle: true,
@@ -24,32 +29,58 @@ const node = {
 const present = (entries) =>
   Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(`${root}/${file}`)));
 
-await rm(`${root}/dist`, { recursive: true, force: true });
+/** Settings of what runs inside of QuickJS. */
+const guest = {
+  ...node,
+  platform: "neutral",
+  target: "es2022",
+  minify: true,
+  keepNames: false,
+};
+
+/** One entry for each file of a folder, by its name without the ending. */
+const entriesOf = (folder) =>
+  existsSync(`${root}/${folder}`)
+    ? Object.fromEntries(
+        readdirSync(`${root}/${folder}`)
+          .filter((file) => file.endsWith(".ts") && !/\.(test|d)\.ts$/.test(file))
+          .map((file) => [file.slice(0, -3), `${folder}/${file}`]),
+      )
+    : {};
+
+/** The engine's WebAssembly, changed so that its function table can be reached. */
+async function buildEngine() {
+  const wasm = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
+  await mkdir(out, { recursive: true });
+  await writeFile(`${out}/quickjs.wasm`, exportTable(await readFile(wasm), "table"));
+}
 
 await Promise.all([
   build({
     ...node,
     entryPoints: present({ cli: "cli/main.ts", index: "runtime/index.ts" }),
-    outdir: "dist",
+    outdir: out,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
   }),
   // Workers are files of their own: they start faster without shared chunks.
   build({
     ...node,
-    entryPoints: present({
-      "interpreter-worker": "runtime/interpreter/worker/main.ts",
-      "virtual-worker": "runtime/drivers/virtual/worker.ts",
-    }),
-    outdir: "dist",
+    entryPoints: present({ "virtual-worker": "runtime/drivers/virtual/worker.ts" }),
+    outdir: out,
   }),
-  // What runs inside of QuickJS: the eager prelude and one file a module.
+  // The engine's glue is part of the bundle: looking up packages would double the start-up time.
   build({
     ...node,
-    platform: "neutral",
-    target: "es2022",
-    minify: true,
-    keepNames: false,
+    packages: "bundle",
+    minifySyntax: true,
+    entryPoints: present({ "interpreter-worker": "runtime/interpreter/worker/main.ts" }),
+    outdir: out,
+  }),
+  buildEngine(),
+  // What runs inside of QuickJS: the eager prelude and one file a module.
+  build({
+    ...guest,
     entryPoints: present({
       prelude: "stdlib/prelude/main.ts",
       spaces: "stdlib/spaces.ts",
@@ -58,7 +89,29 @@ await Promise.all([
       runtime: "stdlib/runtime.ts",
       yaml: "stdlib/yaml.ts",
     }),
-    outdir: "dist/stdlib",
-    external: ["spaces:host"],
+    outdir: `${out}/stdlib`,
+    external: ["spaces:host", "spaces:entry"],
   }),
-]);
+  // Parts of the prelude that are evaluated on first use: scripts whose value is the module.
+  build({
+    ...guest,
+    entryPoints: entriesOf("stdlib/prelude/lazy"),
+    outdir: `${out}/stdlib/lazy`,
+    format: "iife",
+    globalName: "lazy",
+    banner: { js: "(()=>{" },
+    footer: { js: "return lazy.default})()" },
+  }),
+]).catch(async (error) => {
+  await rm(out, { recursive: true, force: true });
+  throw error;
+});
+
+const old = `${out}-old`;
+await rename(dist, old).catch((error) => {
+  if (error.code !== "ENOENT") {
+    throw error;
+  }
+});
+await rename(out, dist);
+await rm(old, { recursive: true, force: true });

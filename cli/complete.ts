@@ -1,0 +1,134 @@
+/** Computes what can stand at the end of an unfinished command line, from the tree of commands. */
+import type { Argument, Command, Option } from "commander";
+import type { Client } from "../runtime/contract/contract.js";
+import { printable } from "./text.js";
+
+/** Tells the shell to complete the names of files as well. */
+export const FILES = ":files";
+
+const DRIVERS = ["docker", "virtual"];
+
+/**
+ * Completes the last word of a command line.
+ * @param program the whole tree of commands
+ * @param words the command line without the program's name; the last may be empty
+ * @param client called only where names from the store can stand
+ * @returns one candidate a line, with its description behind a tab; `:files` where files fit too
+ */
+export async function complete(
+  program: Command,
+  words: readonly string[],
+  client: () => Promise<Client>,
+): Promise<string[]> {
+  const last = words.at(-1) ?? "";
+  const place = findPlace(program, words.slice(0, -1));
+  const candidates = await candidatesAt(place, last, client);
+  return candidates.filter((candidate) => candidate === FILES || candidate.startsWith(last));
+}
+
+interface Place {
+  readonly command: Command;
+  /** How many operands stand before the word. */
+  readonly operands: number;
+  /** The option whose value the word is. */
+  readonly owner: Option | undefined;
+  /** Whether the word stands behind `--`, where options end. */
+  readonly literal: boolean;
+}
+
+function findPlace(program: Command, words: readonly string[]): Place {
+  let command = program;
+  let operands = 0;
+  let owner: Option | undefined;
+  let literal = false;
+  for (const word of words) {
+    if (owner !== undefined) {
+      owner = undefined;
+    } else if (word === "--" && !literal) {
+      literal = true;
+    } else if (word.startsWith("-") && !literal) {
+      const option = word.includes("=")
+        ? undefined
+        : optionsOf(command).find((o) => o.long === word || o.short === word);
+      if (option?.required === true) owner = option;
+    } else {
+      const next = operands === 0 ? subcommand(command, word) : undefined;
+      if (next === undefined) operands++;
+      else command = next;
+    }
+  }
+  return { command, operands, owner, literal };
+}
+
+async function candidatesAt(
+  { command, operands, owner, literal }: Place,
+  last: string,
+  client: () => Promise<Client>,
+): Promise<string[]> {
+  if (owner !== undefined) {
+    return owner.argChoices ?? (await named(owner.attributeName(), client));
+  }
+  if (last.startsWith("-") && !literal) {
+    return optionsOf(command).map((option) =>
+      line(option.long ?? option.short ?? option.flags, option.description),
+    );
+  }
+  const below = command.createHelp().visibleCommands(command);
+  if (below.length > 0 && operands === 0) {
+    return below.map((sub) => line(sub.name(), sub.summary() || sub.description()));
+  }
+  const argument = argumentAt(command.registeredArguments, operands);
+  if (argument === undefined) return [];
+  if (argument.argChoices !== undefined) return argument.argChoices;
+  const names = await named(argument.name(), client);
+  // `spaces run` takes files as well as the names of stored scripts.
+  return command.name() === "run" && command.parent?.parent === null && argument.name() === "script"
+    ? [...names, FILES]
+    : names;
+}
+
+/** What an argument or option of this name can be. */
+async function named(name: string, client: () => Promise<Client>): Promise<string[]> {
+  switch (name) {
+    case "space": {
+      const { items } = await (await client()).spaces.list({ limit: 1000 });
+      return items.map((space) => line(space.name, space.status));
+    }
+    case "template": {
+      const { items } = await (await client()).templates.list({});
+      return items.map((template) => line(template.name, template.description));
+    }
+    case "script": {
+      const { items } = await (await client()).scripts.list({});
+      return items.map((script) => line(script.name, script.description));
+    }
+    case "driver":
+      return DRIVERS;
+    case "file":
+    case "directory":
+      return [FILES];
+    default:
+      return [];
+  }
+}
+
+function optionsOf(command: Command): Option[] {
+  const help = command.createHelp();
+  help.showGlobalOptions = true;
+  return [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)];
+}
+
+function subcommand(command: Command, word: string): Command | undefined {
+  return command.commands.find((sub) => sub.name() === word || sub.aliases().includes(word));
+}
+
+/** The argument that an operand belongs to; the last one may take all that follow. */
+function argumentAt(registered: readonly Argument[], index: number): Argument | undefined {
+  const last = registered.at(-1);
+  return registered[index] ?? (last?.variadic === true ? last : undefined);
+}
+
+function line(value: string, description: string): string {
+  const text = printable(description);
+  return text === "" ? value : `${value}\t${text}`;
+}

@@ -1,0 +1,99 @@
+/** Turns whatever a command failed with into an error of the registry, and shows it to people. */
+import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
+import type { ScriptError } from "../runtime/interpreter/types.js";
+import type { Output } from "./output.js";
+import { printable, printableLines } from "./text.js";
+
+/** The error of the registry that this failure is; `INTERNAL` for what we did not foresee. */
+export function toSpacesError(failure: unknown): SpacesError {
+  if (SpacesError.isInstance(failure)) return failure;
+  if (failure instanceof Error && failure.name === "AbortError") {
+    return new SpacesError("CANCELLED", undefined, { cause: failure });
+  }
+  const message = failure instanceof Error ? failure.message : String(failure);
+  return new SpacesError("INTERNAL", message, { cause: failure });
+}
+
+/**
+ * Reports an error on stderr: one JSON object with `--json`, else message, hint and code. Shows our
+ * own stack only when `SPACES_DEBUG` is set.
+ */
+export function reportError(output: Output, error: SpacesError): void {
+  if (output.isJson) {
+    output.error(`${JSON.stringify({ error: error.serialize() })}\n`);
+  } else {
+    output.error(
+      headline(output, printableLines(error.message), error.code) + hint(output, error.suggestion),
+    );
+  }
+  if (process.env.SPACES_DEBUG) output.error(debugText(error));
+}
+
+/** Reports what a script died of: position, message, code frame, stack and hint. */
+export function reportScriptError(output: Output, error: ScriptError): void {
+  const inner = error.error;
+  const { position } = error;
+  const where =
+    position === undefined
+      ? ""
+      : `${printable(position.file)}:${position.line}:${position.column}: `;
+  const name = error.code === "SCRIPT_FAILED" && error.name !== "" ? `${error.name}: ` : "";
+  let text = headline(output, where + printableLines(name + error.message), codeOf(error));
+  if (error.frame !== undefined) text += `${printableLines(error.frame)}\n`;
+  text += commandOutput(error.error?.details);
+  const calls = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  for (const line of calls) text += `${output.style("stderr", "dim", printableLines(line))}\n`;
+  for (let cause = error.cause; cause !== undefined; cause = cause.cause) {
+    text += `caused by: ${printableLines(`${cause.name}: ${cause.message}`)}\n`;
+  }
+  output.error(text + hint(output, inner?.suggestion));
+}
+
+/** How many lines of a failed command's output are shown. */
+const SHOWN_LINES = 10;
+
+/** The last lines that the command printed of which a script died, each behind a bar. */
+function commandOutput(details: Readonly<Record<string, unknown>> | undefined): string {
+  const output = details?.output;
+  if (typeof output !== "string" || output.trim() === "") return "";
+  const lines = printableLines(output.trimEnd()).split("\n").slice(-SHOWN_LINES);
+  return lines.map((line) => `  | ${line}\n`).join("");
+}
+
+/** The `error` of a script's result as `--json` shows it. */
+export function scriptErrorJson(error: ScriptError): Record<string, unknown> {
+  return {
+    code: codeOf(error),
+    message: error.message,
+    suggestion: error.error?.suggestion,
+    details: error.error?.details,
+    name: error.name,
+    position: error.position,
+    frame: error.frame,
+    stack: error.stack,
+    cause: error.cause === undefined ? undefined : scriptErrorJson(error.cause),
+  };
+}
+
+function codeOf(error: ScriptError): string {
+  return error.error !== undefined && isErrorCode(error.error.code) ? error.error.code : error.code;
+}
+
+function headline(output: Output, message: string, code: string): string {
+  const tag = output.style("stderr", "dim", ` [${code}]`);
+  const [first = "", ...rest] = message.split("\n");
+  return `${output.style("stderr", "red", "error:")} ${first}${tag}\n${rest.map((line) => `${line}\n`).join("")}`;
+}
+
+function hint(output: Output, suggestion: string | undefined): string {
+  if (suggestion === undefined || suggestion === "") return "";
+  return `${output.style("stderr", "cyan", "hint:")} ${printableLines(suggestion)}\n`;
+}
+
+function debugText(error: SpacesError): string {
+  let text = `${error.stack ?? ""}\n`;
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    text += `caused by: ${cause.stack ?? cause.message}\n`;
+  }
+  return text;
+}

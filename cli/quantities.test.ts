@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { LONGEST_MS, parseCount, parseDuration, parseSize } from "./quantities.js";
+
+describe("parseDuration", () => {
+  it("reads every unit, fractions, and bare numbers as seconds", () => {
+    const read = ["500ms", "30s", "1.5m", "2h", "7d", "3"].map((text) =>
+      parseDuration(text, "--timeout"),
+    );
+    expect(read).toEqual([500, 30_000, 90_000, 7_200_000, LONGEST_MS, 3000]);
+  });
+
+  it.each(["", "0", "0s", "-1s", "NaN", "Infinity", "1e3", "8d", "5 m", "1h30m", "0x10", "٣s"])(
+    "refuses %j and names the option",
+    (text) => {
+      expect(() => parseDuration(text, "--timeout")).toThrow(
+        expect.objectContaining({
+          code: "INVALID_INPUT",
+          message: expect.stringContaining("--timeout"),
+        }),
+      );
+    },
+  );
+});
+
+describe("parseSize", () => {
+  it("reads binary units", () => {
+    expect(["1Ki", "64Mi", "1.5Gi"].map((text) => parseSize(text, "--memory"))).toEqual([
+      1024,
+      64 * 1024 ** 2,
+      1.5 * 1024 ** 3,
+    ]);
+  });
+
+  it.each(["", "64", "64MB", "0Mi", "-1Mi", "Mi", "99999999999999999999Gi", "0.0001Ki"])(
+    "refuses %j",
+    (text) => {
+      expect(() => parseSize(text, "--memory")).toThrow(/--memory/);
+    },
+  );
+});
+
+describe("parseCount", () => {
+  it("reads whole numbers", () => {
+    expect(parseCount("12", "--limit")).toBe(12);
+  });
+
+  it.each(["0", "-1", "1.5", "x", "", "1e3"])("refuses %j", (text) => {
+    expect(() => parseCount(text, "--limit")).toThrow(/--limit/);
+  });
+});

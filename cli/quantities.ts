@@ -1,0 +1,58 @@
+/** Reads the durations, sizes and counts that people give to options. */
+import { SpacesError } from "../runtime/contract/errors.js";
+
+const MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+const BYTES: Readonly<Record<string, number>> = { Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 };
+
+/** The longest duration that any call takes: a week, in milliseconds. */
+export const LONGEST_MS = 604_800_000;
+
+/**
+ * Reads a duration such as `500ms`, `30s`, `1.5m` or `2h`; a bare number is seconds.
+ * @param option the option that errors name
+ * @returns milliseconds; `INVALID_INPUT` for anything but a duration above 0 and up to a week
+ */
+export function parseDuration(text: string, option: string): number {
+  const [, number, unit = "s"] = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
+  const ms = number === undefined ? Number.NaN : Number(number) * (MS[unit] ?? Number.NaN);
+  if (!(ms > 0 && ms <= LONGEST_MS)) {
+    throw invalid(option, text, "Give a duration above 0 and up to 7d, such as 30s, 5m or 2h.");
+  }
+  return ms;
+}
+
+/**
+ * Reads a size such as `512Ki`, `64Mi` or `1Gi`.
+ * @param option the option that errors name
+ * @returns bytes; `INVALID_INPUT` for anything but a size above 0
+ */
+export function parseSize(text: string, option: string): number {
+  const [, number, unit] = /^([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi)$/.exec(text) ?? [];
+  const bytes = Math.floor(Number(number) * (BYTES[unit ?? ""] ?? Number.NaN));
+  if (!(bytes > 0 && Number.isSafeInteger(bytes))) {
+    throw invalid(option, text, "Give a size such as 512Ki, 64Mi or 1Gi.");
+  }
+  return bytes;
+}
+
+/**
+ * Reads a whole number of at least 1.
+ * @param option the option that errors name
+ */
+export function parseCount(text: string, option: string): number {
+  const count = /^[0-9]{1,15}$/.test(text) ? Number(text) : 0;
+  if (count < 1) throw invalid(option, text, "Give a whole number of at least 1.");
+  return count;
+}
+
+function invalid(option: string, text: string, suggestion: string): SpacesError {
+  return new SpacesError("INVALID_INPUT", `${option} cannot be "${text.slice(0, 80)}".`, {
+    suggestion,
+  });
+}

@@ -1,0 +1,108 @@
+/** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
+import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { SpacesError } from "../runtime/contract/errors.js";
+import type {
+  ScriptPermissions,
+  ScriptRequest,
+  ScriptResult,
+} from "../runtime/interpreter/types.js";
+import { EXIT, exitCodeOf } from "./exit-codes.js";
+import { reportScriptError, scriptErrorJson } from "./failures.js";
+import { LONGEST_MS } from "./quantities.js";
+import { startInterpreter } from "./script-interpreter.js";
+import type { ScriptSource } from "./script-source.js";
+import type { Session } from "./session.js";
+import { printableLines } from "./text.js";
+
+/** How a script is to be run; times in milliseconds, sizes in bytes. */
+export interface RunSettings {
+  readonly args: readonly string[];
+  readonly driver?: string | undefined;
+  readonly space?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly memoryBytes?: number | undefined;
+  readonly input?: unknown;
+  readonly permissions: ScriptPermissions;
+}
+
+/**
+ * Runs a script: in a sandbox, or natively in a space when it is a stored script of that kind.
+ * @returns the script's own exit code, 124 when it ran out of time, 125 when spaces itself failed
+ */
+export async function runScript(
+  session: Session,
+  script: ScriptSource,
+  settings: RunSettings,
+): Promise<number> {
+  return script.kind === "native"
+    ? runNative(session, script.name, settings)
+    : runSandboxed(session, script, settings);
+}
+
+async function runSandboxed(
+  session: Session,
+  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  settings: RunSettings,
+): Promise<number> {
+  const { output, signal } = session;
+  const interpreter = await startInterpreter();
+  const request: ScriptRequest = {
+    filename: script.filename,
+    source: script.source,
+    args: settings.args,
+    input: settings.input,
+    env: process.env,
+    space: settings.space,
+    limits: { timeoutMs: settings.timeoutMs, memoryBytes: settings.memoryBytes },
+    permissions: settings.permissions,
+    moduleSource: script.moduleSource,
+    host: hostCallFor(() => session.client(settings.driver)),
+    onOutput: output.isJson
+      ? undefined
+      : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
+    signal,
+  };
+  const result = await interpreter.run(request);
+  return showResult(session, result);
+}
+
+function showResult(session: Session, result: ScriptResult): number {
+  const { output } = session;
+  const { error } = result;
+  if (output.isJson) {
+    const { exitCode, output: text, truncated, durationMs } = result;
+    output.json({
+      exitCode,
+      output: text,
+      truncated,
+      durationMs,
+      error: error && scriptErrorJson(error),
+    });
+  } else if (error !== undefined && session.stopCode === undefined) {
+    reportScriptError(output, error);
+  }
+  return error?.code === "INTERNAL" || error?.code === "INVALID_INPUT"
+    ? exitCodeOf(error.code)
+    : result.exitCode;
+}
+
+async function runNative(session: Session, name: string, settings: RunSettings): Promise<number> {
+  if (settings.space === undefined) {
+    throw new SpacesError("INVALID_INPUT", `Script "${name}" is native: it runs inside a space.`, {
+      suggestion: "Name the space with --space.",
+    });
+  }
+  const client = await session.client(settings.driver);
+  const run = await client.scripts.run(
+    {
+      script: name,
+      space: settings.space,
+      args: [...settings.args],
+      timeoutMs: settings.timeoutMs ?? LONGEST_MS,
+    },
+    { signal: session.signal },
+  );
+  session.output.result(run, () => run.output);
+  if (run.error?.code === "SCRIPT_TIMEOUT") session.output.note(printableLines(run.error.message));
+  return run.exitCode === EXIT.ok && run.error !== undefined ? EXIT.failure : run.exitCode;
+}

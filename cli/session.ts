@@ -1,0 +1,115 @@
+/**
+ * One run of the command line: its output, its binding (opened at first use), its cancellation by
+ * signals, and the exit code it ends with. `program.ts` makes it; every command is given it.
+ */
+import type { Binding, BindingOptions } from "../runtime/bindings/binding.js";
+import type { Client } from "../runtime/contract/contract.js";
+import { SpacesError } from "../runtime/contract/errors.js";
+import { EXIT } from "./exit-codes.js";
+import { Output, processTarget } from "./output.js";
+
+/** The options that every command takes. */
+export interface GlobalOptions {
+  readonly json?: boolean | undefined;
+  readonly quiet?: boolean | undefined;
+  readonly color?: boolean | undefined;
+  readonly binding?: BindingOptions["binding"];
+}
+
+export class Session {
+  /** The code that the process ends with when nothing failed or stopped it. */
+  exitCode: number = EXIT.ok;
+  readonly #abort = new AbortController();
+  readonly #target = processTarget((error) => this.#onBrokenOutput(error));
+  #globals: GlobalOptions = {};
+  #binding: Promise<Binding> | undefined;
+  #stopCode: number | undefined;
+  #listens = false;
+
+  output: Output = new Output({ json: false, quiet: false, color: true }, this.#target);
+
+  /** Takes over the options that every command takes. */
+  configure(globals: GlobalOptions): void {
+    this.#globals = globals;
+    const flags = {
+      json: globals.json === true,
+      quiet: globals.quiet === true,
+      color: globals.color !== false,
+    };
+    this.output = new Output(flags, this.#target);
+  }
+
+  /** The exit code of the signal or closed pipe that stopped the session, once one did. */
+  get stopCode(): number | undefined {
+    return this.#stopCode;
+  }
+
+  /**
+   * Aborted by the first SIGINT or SIGTERM, and when nobody reads stdout any more. A second signal
+   * ends the process at once.
+   */
+  get signal(): AbortSignal {
+    if (!this.#listens) {
+      this.#listens = true;
+      process.on("SIGINT", () => this.#onSignal(EXIT.interrupted));
+      process.on("SIGTERM", () => this.#onSignal(EXIT.terminated));
+    }
+    return this.#abort.signal;
+  }
+
+  /**
+   * The client of the binding, opened at the first call.
+   * @param driver the driver for new spaces whose template names none
+   */
+  async client(driver?: string): Promise<Client> {
+    this.#binding ??= this.#open(driver);
+    const { client } = await this.#binding;
+    this.#throwIfStopped();
+    return client;
+  }
+
+  /** Writes what is left and closes what was opened. Errors of a binding that never opened were reported by `client`. */
+  async close(): Promise<void> {
+    this.output.endProgress();
+    await this.output.flush();
+    const opened = await this.#binding?.then(
+      (binding) => binding,
+      () => undefined,
+    );
+    await opened?.[Symbol.asyncDispose]();
+  }
+
+  async #open(driver: string | undefined): Promise<Binding> {
+    const { openBinding } = await import("../runtime/bindings/select.js");
+    return openBinding({
+      binding: this.#globals.binding,
+      driver,
+      onProgress: (message) => this.output.progress(message),
+    });
+  }
+
+  /** A reader that has gone, as in `spaces list | head -1`, ends the command quietly; a full disk not. */
+  #onBrokenOutput(error: NodeJS.ErrnoException): void {
+    if (error.code === "EPIPE" || error.code === "ECONNRESET") {
+      this.#stop(EXIT.outputClosed);
+    } else if (this.#stopCode === undefined) {
+      this.#stop(EXIT.ours);
+      this.output.error(`error: The output cannot be written: ${error.message}.\n`);
+    }
+  }
+
+  #onSignal(code: number): void {
+    if (this.#stopCode !== undefined) process.exit(code);
+    this.#stop(code);
+  }
+
+  #stop(code: number): void {
+    if (this.#stopCode !== undefined) return;
+    this.#stopCode = code;
+    this.#abort.abort();
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stopCode !== undefined) throw new SpacesError("CANCELLED");
+  }
+}

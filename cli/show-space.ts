@@ -1,0 +1,54 @@
+/** Shows spaces to people: a table of many, or all about one. */
+import type { Space } from "../runtime/contract/spaces.js";
+import type { Output } from "./output.js";
+import { ago, printable, table } from "./text.js";
+
+/** A table with one line a space. */
+export function spaceTable(spaces: readonly Space[], output: Output): string {
+  return table(
+    ["NAME", "STATUS", "DRIVER", "TEMPLATE", "CREATED", "DESCRIPTION"],
+    spaces.map((space) => [
+      space.name,
+      space.activity === "busy" ? `${space.status} (busy)` : space.status,
+      space.driver,
+      space.template,
+      ago(space.createdAt),
+      space.description,
+    ]),
+    (title) => output.style("stdout", "bold", title),
+  );
+}
+
+/** All about one space, a line each. */
+export function describeSpace(space: Space, output: Output): string {
+  const rows: [string, string | undefined][] = [
+    ["name", space.name],
+    ["id", space.id],
+    ["status", space.activity === undefined ? space.status : `${space.status} (${space.activity})`],
+    ["description", space.description],
+    ["template", space.template],
+    ["driver", space.driver],
+    ["image", space.image],
+    ["shell", space.shell],
+    ["workdir", space.workdir],
+    ["workspace", space.workspace],
+    ["created", `${ago(space.createdAt)} (${space.createdAt})`],
+    ["started", space.startedAt && `${ago(space.startedAt)} (${space.startedAt})`],
+    ["last error", space.lastError && `${space.lastError.message} [${space.lastError.code}]`],
+    ...pairs("env", space.env),
+    ...pairs("field", space.fields),
+    ...pairs("metadata", space.metadata),
+  ];
+  const shown = rows.filter(([, value]) => value !== undefined && value !== "");
+  const width = Math.max(...shown.map(([label]) => label.length));
+  return shown
+    .map(([label, value = ""]) => {
+      const padded = `${label}:`.padEnd(width + 1);
+      return `${output.style("stdout", "bold", padded)}  ${printable(value)}\n`;
+    })
+    .join("");
+}
+
+function pairs(label: string, map: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(map).map(([key, value]) => [label, `${key}=${value}`]);
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { ago, printable, printableLines, table } from "./text.js";
+
+describe("table", () => {
+  it("aligns columns, also with wide characters, and leaves no trailing blanks", () => {
+    const text = table(
+      ["NAME", "NOTE", "LAST"],
+      [
+        ["dev", "日本", "x"],
+        ["production", "", ""],
+      ],
+    );
+    expect(text).toBe("NAME        NOTE  LAST\ndev         日本  x\nproduction\n");
+  });
+
+  it("escapes what would drive the terminal", () => {
+    expect(table(["A"], [["\u001b[2Jgone\r\u202e"]])).toBe("A\n\\u001b[2Jgone\\u000d\\u202e\n");
+  });
+});
+
+describe("printable", () => {
+  it("keeps one line one line", () => {
+    expect(printable("a\nb\tc\u0000")).toBe("a b c\\u0000");
+  });
+
+  it("keeps line breaks where lines are wanted", () => {
+    expect(printableLines("a\n\tb\u009b31m")).toBe("a\n\tb\\u009b31m");
+  });
+});
+
+describe("ago", () => {
+  const now = Date.parse("2026-01-02T00:00:00Z");
+  it.each([
+    ["2026-01-02T00:00:00Z", "just now"],
+    ["2026-01-01T23:59:59Z", "1 second ago"],
+    ["2026-01-01T23:55:00Z", "5 minutes ago"],
+    ["2026-01-01T00:00:00Z", "1 day ago"],
+    ["2026-01-02T02:00:00Z", "in 2 hours"],
+    ["nonsense", "nonsense"],
+  ])("says %s as %s", (timestamp, said) => {
+    expect(ago(timestamp, now)).toBe(said);
+  });
+});

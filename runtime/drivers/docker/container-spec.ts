@@ -1,0 +1,112 @@
+/**
+ * What a space's container is called and how it is made: names, labels, limits, and everything that
+ * a container may not do. Called by the driver at `create`.
+ */
+import { createHash } from "node:crypto";
+import type { ContainerCreateOptions } from "dockerode";
+import type { SpaceSpec } from "../driver.js";
+import { KEEPER_PATH, type Keeper } from "./keeper.js";
+
+/** The image of a space whose template names none. */
+export const DEFAULT_IMAGE = "debian:12-slim";
+
+/** Keeps a fork bomb in a space without a limit of its own from taking the machine. */
+export const DEFAULT_PIDS_LIMIT = 1024;
+
+export const LABELS = {
+  installation: "spaces.installation",
+  space: "spaces.space",
+  name: "spaces.name",
+  network: "spaces.network",
+} as const;
+
+/** A short form of the installation's id for names of things in the daemon. */
+export function shortInstallation(installationId: string): string {
+  return createHash("sha256").update(installationId).digest("hex").slice(0, 10);
+}
+
+/** The name of a space's container. */
+export function containerName(installationId: string, spaceId: string): string {
+  return `spaces-${shortInstallation(installationId)}-${spaceId}`;
+}
+
+interface ContainerRequest {
+  readonly space: SpaceSpec;
+  readonly installationId: string;
+  readonly keeper: Keeper;
+  /** Name of the installation's internal network, for spaces on it. */
+  readonly internalNetwork: string;
+}
+
+/** The request by which a space's container is made. */
+export function containerOptions(request: ContainerRequest): ContainerCreateOptions {
+  const { space, installationId, keeper, internalNetwork } = request;
+  const { memoryBytes, cpus, pids } = space.resources;
+  const env = { HOME: space.workspaceMount, ...space.env };
+  const user = space.user ?? ownerOfThisProcess();
+  return {
+    name: containerName(installationId, space.id),
+    Image: space.image ?? DEFAULT_IMAGE,
+    Entrypoint: keeper.command,
+    Cmd: [],
+    Hostname: space.name,
+    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    // Docker makes a missing directory here as root, so it names one that is always there.
+    WorkingDir: space.workspaceMount,
+    Labels: {
+      [LABELS.installation]: installationId,
+      [LABELS.space]: space.id,
+      [LABELS.name]: space.name,
+      [LABELS.network]: space.network,
+    },
+    // An image's own check would run programs in the space that nobody asked for.
+    Healthcheck: { Test: ["NONE"] },
+    ...(user === undefined ? {} : { User: user }),
+    HostConfig: {
+      Init: true,
+      Privileged: false,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      PidsLimit: pids ?? DEFAULT_PIDS_LIMIT,
+      // Equal values mean that the limit cannot be doubled by swapping.
+      ...(memoryBytes === undefined ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+      ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+      IpcMode: "private",
+      LogConfig: { Type: "none", Config: {} },
+      RestartPolicy: { Name: "no" },
+      // As `Mounts`, not `Binds`: a missing source is an error and not a new directory of root's.
+      Mounts: [
+        { Type: "bind", Source: space.workspace, Target: space.workspaceMount },
+        ...(keeper.file === undefined
+          ? []
+          : [
+              {
+                Type: "bind" as const,
+                Source: keeper.file,
+                Target: KEEPER_PATH,
+                ReadOnly: true,
+              },
+            ]),
+      ],
+      ...networkOf(space, internalNetwork),
+    },
+    ...(space.network === "internal"
+      ? { NetworkingConfig: { EndpointsConfig: { [internalNetwork]: { Aliases: [space.id] } } } }
+      : {}),
+  };
+}
+
+function networkOf(space: SpaceSpec, internalNetwork: string) {
+  if (space.network === "none") return { NetworkMode: "none" };
+  if (space.network === "open") return { NetworkMode: "bridge" };
+  // Old daemons pass questions about foreign names on to the outside, which is a way to send data
+  // there. The container's own loopback as name server leaves only the names of its network.
+  return { NetworkMode: internalNetwork, Dns: ["127.0.0.1"] };
+}
+
+/** `uid:gid` of this process, so that files of the space stay the owner's; none on Windows. */
+function ownerOfThisProcess(): string | undefined {
+  const uid = process.getuid?.();
+  const gid = process.getgid?.();
+  return uid === undefined || gid === undefined ? undefined : `${uid}:${gid}`;
+}

@@ -1,0 +1,170 @@
+/**
+ * The file system as one command sees it: passes every call on to the space's files, keeps bytes
+ * exact, lets other commands have their turn, and closes for good when the command has ended.
+ * Used by the worker alone.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type {
+  BufferEncoding,
+  ByteString,
+  CpOptions,
+  FileContent,
+  FsStat,
+  IFileSystem,
+  MkdirOptions,
+  RmOptions,
+} from "just-bash";
+import { decodeBytes, encodeBytes } from "./byte-text.js";
+import { TURN_MS } from "./limits.js";
+
+type ReadOptions = Parameters<IFileSystem["readFile"]>[1];
+type WriteOptions = Parameters<IFileSystem["writeFile"]>[2];
+
+// A macrotask anywhere in this thread gives all commands a turn, so one clock serves them all.
+// The clock is taken here because just-bash hides it while a script runs.
+const now = performance.now.bind(performance);
+let lastTurn = now();
+
+function encodingOf(options: ReadOptions | WriteOptions): BufferEncoding {
+  return (typeof options === "string" ? options : options?.encoding) ?? "utf8";
+}
+
+/** Text of an explicit encoding as bytes; characters of one byte each unless it is UTF-8. */
+function bytesOf(content: FileContent, options: WriteOptions): Uint8Array {
+  if (typeof content !== "string") return content;
+  const encoding = encodingOf(options);
+  if (encoding === "utf8" || encoding === "utf-8") return encodeBytes(content);
+  return Buffer.from(content, encoding);
+}
+
+export class GuestFiles implements IFileSystem {
+  readonly #files: IFileSystem;
+  readonly #pending = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(files: IFileSystem) {
+    this.#files = files;
+  }
+
+  /** Refuses all further calls. Resolves when those under way have ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#pending);
+  }
+
+  async #call<T>(operation: () => Promise<T>): Promise<T> {
+    if (now() - lastTurn > TURN_MS) {
+      await nextTurn();
+      lastTurn = now();
+    }
+    if (this.#closed) throw new Error("EIO: the command has ended");
+    const pending = operation();
+    this.#pending.add(pending);
+    try {
+      return await pending;
+    } finally {
+      this.#pending.delete(pending);
+    }
+  }
+
+  readFile(path: string, options?: ReadOptions): Promise<string> {
+    const encoding = encodingOf(options);
+    if (encoding !== "utf8" && encoding !== "utf-8") {
+      return this.#call(() => this.#files.readFile(path, options));
+    }
+    return this.#call(async () => decodeBytes(await this.#files.readFileBuffer(path)));
+  }
+
+  readFileBytes(path: string): Promise<ByteString> {
+    return this.#call(async () => {
+      const { readFileBytes } = this.#files;
+      if (readFileBytes === undefined) throw new Error(`EIO: cannot read bytes, open '${path}'`);
+      return await readFileBytes.call(this.#files, path);
+    });
+  }
+
+  readFileBuffer(path: string): Promise<Uint8Array> {
+    return this.#call(() => this.#files.readFileBuffer(path));
+  }
+
+  writeFile(path: string, content: FileContent, options?: WriteOptions): Promise<void> {
+    return this.#call(() => this.#files.writeFile(path, bytesOf(content, options)));
+  }
+
+  appendFile(path: string, content: FileContent, options?: WriteOptions): Promise<void> {
+    return this.#call(() => this.#files.appendFile(path, bytesOf(content, options)));
+  }
+
+  exists(path: string): Promise<boolean> {
+    return this.#call(async () => {
+      if (await this.#files.exists(path)) return true;
+      // A symlink that may not be followed exists too. just-bash then asks for its target, and
+      // reports the refusal as the error of one redirection, not of the whole script.
+      try {
+        return (await this.#files.lstat(path)).isSymbolicLink;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  stat(path: string): Promise<FsStat> {
+    return this.#call(() => this.#files.stat(path));
+  }
+
+  lstat(path: string): Promise<FsStat> {
+    return this.#call(() => this.#files.lstat(path));
+  }
+
+  mkdir(path: string, options?: MkdirOptions): Promise<void> {
+    return this.#call(() => this.#files.mkdir(path, options));
+  }
+
+  readdir(path: string): Promise<string[]> {
+    return this.#call(() => this.#files.readdir(path));
+  }
+
+  rm(path: string, options?: RmOptions): Promise<void> {
+    return this.#call(() => this.#files.rm(path, options));
+  }
+
+  cp(src: string, dest: string, options?: CpOptions): Promise<void> {
+    return this.#call(() => this.#files.cp(src, dest, options));
+  }
+
+  mv(src: string, dest: string): Promise<void> {
+    return this.#call(() => this.#files.mv(src, dest));
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return this.#call(() => this.#files.chmod(path, mode));
+  }
+
+  symlink(target: string, linkPath: string): Promise<void> {
+    return this.#call(() => this.#files.symlink(target, linkPath));
+  }
+
+  link(existingPath: string, newPath: string): Promise<void> {
+    return this.#call(() => this.#files.link(existingPath, newPath));
+  }
+
+  readlink(path: string): Promise<string> {
+    return this.#call(() => this.#files.readlink(path));
+  }
+
+  realpath(path: string): Promise<string> {
+    return this.#call(() => this.#files.realpath(path));
+  }
+
+  utimes(path: string, atime: Date, mtime: Date): Promise<void> {
+    return this.#call(() => this.#files.utimes(path, atime, mtime));
+  }
+
+  resolvePath(base: string, path: string): string {
+    return this.#files.resolvePath(base, path);
+  }
+
+  getAllPaths(): string[] {
+    return this.#files.getAllPaths();
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The interpreter: runs scripts in QuickJS sandboxes on worker threads. The CLI makes a one-shot
+ * one, the server and the SDK a pool.
+ */
+import { setFlagsFromString } from "node:v8";
+import { SpacesError } from "../contract/errors.js";
+import { type ResolvedLimits, resolveLimits } from "./limits.js";
+import { ModuleReader } from "./module-reader.js";
+import { OutputKeeper } from "./output.js";
+import { WorkerPool } from "./pool.js";
+import type { SandboxWorker } from "./sandbox-worker.js";
+import { errorAt, parseScriptError } from "./script-error.js";
+import { Session, type SessionEnd } from "./session.js";
+import { checkSource, SourceLoader } from "./source.js";
+import type { Interpreter, ScriptError, ScriptRequest, ScriptResult } from "./types.js";
+
+/** How an interpreter is set up. */
+export interface InterpreterOptions {
+  /** Workers kept ready; 1 when left out. */
+  readonly minWorkers?: number | undefined;
+  /** Workers at most, and so scripts that run at once; 64 when left out. */
+  readonly maxWorkers?: number | undefined;
+  /** Scripts that wait for a worker; beyond it a run is refused. 256 when left out. */
+  readonly maxQueued?: number | undefined;
+  /** One script in a process of its own: starts as fast as can be, keeps nothing ready after it. */
+  readonly oneShot?: boolean | undefined;
+  /** Directory for stripped TypeScript; without it TypeScript is stripped at every run. */
+  readonly cacheDir?: string | undefined;
+}
+
+/** V8 would optimise the engine's code in the background and delay the end of a short process. */
+const ONE_SHOT_FLAGS = "--wasm-tiering-budget=100000000";
+const EXIT_CODES: Partial<Record<ScriptError["code"], number>> = {
+  SCRIPT_TIMEOUT: 124,
+  CANCELLED: 130,
+};
+
+/**
+ * Makes an interpreter. Its idle workers do not hold the process; dispose of it to end them.
+ *
+ * @example
+ * await using interpreter = createInterpreter();
+ * const result = await interpreter.run({ filename: "a.ts", source: "console.log(1)", host });
+ */
+export function createInterpreter(options: InterpreterOptions = {}): Interpreter {
+  const oneShot = options.oneShot === true;
+  if (oneShot) {
+    setFlagsFromString(ONE_SHOT_FLAGS);
+  }
+  const pool = new WorkerPool({
+    minWorkers: options.minWorkers ?? 1,
+    maxWorkers: options.maxWorkers ?? (oneShot ? 1 : 64),
+    maxQueued: options.maxQueued ?? 256,
+    oneShot,
+  });
+  const loader = new SourceLoader(options.cacheDir);
+  return {
+    run: (request) => run(pool, loader, request),
+    [Symbol.asyncDispose]: () => pool.close(),
+  };
+}
+
+async function run(
+  pool: WorkerPool,
+  loader: SourceLoader,
+  request: ScriptRequest,
+): Promise<ScriptResult> {
+  const started = performance.now();
+  const limits = resolveLimits(request.limits);
+  const output = new OutputKeeper(limits.outputBytes);
+  const modules = new ModuleReader(request, loader, limits.sourceBytes);
+  const finish = (exitCode: number, error?: ScriptError): ScriptResult => ({
+    exitCode,
+    ...(error === undefined ? {} : { error }),
+    output: output.text,
+    truncated: output.truncated,
+    durationMs: performance.now() - started,
+  });
+  const fail = (error: ScriptError) => finish(EXIT_CODES[error.code] ?? 1, error);
+
+  let worker: SandboxWorker | undefined;
+  try {
+    const facts = checkRequest(request, limits);
+    modules.sources.set(request.filename, request.source);
+    const loaded = await loader.load(request.filename, request.source);
+    if (!("text" in loaded)) {
+      const { name, message, line, column } = loaded;
+      const position = { file: request.filename, line, column };
+      return fail(errorAt(name, message, position, request.source));
+    }
+    if (request.signal?.aborted === true) {
+      throw new SpacesError("CANCELLED", "The script was cancelled before it began.");
+    }
+    worker = await pool.acquire(request.signal);
+    const source = loaded.text;
+    const end = await Session.run(worker, { request, source, facts, limits, output, modules });
+    if (end.kind === "died" && pool.closed) {
+      throw new SpacesError("CANCELLED", "The interpreter was closed.");
+    }
+    if (end.kind === "completed") {
+      return finish(0);
+    }
+    return end.kind === "exited" ? finish(end.exitCode) : fail(describeEnd(end, limits, modules));
+  } catch (error) {
+    return fail(fromRegistry(error));
+  } finally {
+    if (worker !== undefined) {
+      pool.release(worker);
+    }
+  }
+}
+
+/** Refuses what cannot be run, and gives the JSON that the prelude starts with. */
+function checkRequest(request: ScriptRequest, limits: ResolvedLimits): string {
+  const { filename, source, args, input, space } = request;
+  if (filename === "" || filename.startsWith("spaces:") || /[\0\r\n]/.test(filename)) {
+    throw new SpacesError("INVALID_INPUT", `${JSON.stringify(filename)} is no name of a script.`);
+  }
+  const problem = checkSource(source, limits.sourceBytes);
+  if (problem !== undefined) {
+    throw new SpacesError("INVALID_INPUT", `The script ${filename} ${problem}`);
+  }
+  const { concurrentCalls } = limits;
+  try {
+    return JSON.stringify({
+      args: args ?? [],
+      input,
+      env: openEnv(request),
+      space,
+      concurrentCalls,
+    });
+  } catch (cause) {
+    throw new SpacesError("INVALID_INPUT", `The input of ${filename} is not JSON-safe.`, { cause });
+  }
+}
+
+/** The part of the environment that the script's permissions open. */
+function openEnv({ env = {}, permissions }: ScriptRequest): Record<string, string> {
+  const allowed = permissions?.env ?? [];
+  const open = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && (allowed === true || allowed.includes(entry[0])),
+  );
+  return Object.fromEntries(open);
+}
+
+function describeEnd(
+  end: Exclude<SessionEnd, { kind: "completed" | "exited" }>,
+  limits: ResolvedLimits,
+  modules: ModuleReader,
+): ScriptError {
+  switch (end.kind) {
+    case "failed":
+      return parseScriptError(end.error, modules.sources);
+    case "timeout":
+      return fromRegistry(
+        new SpacesError(
+          "SCRIPT_TIMEOUT",
+          `The script did not end within ${(limits.timeoutMs ?? 0) / 1000} seconds and was stopped.`,
+        ),
+      );
+    case "memory":
+      return fromRegistry(
+        new SpacesError(
+          "SCRIPT_MEMORY",
+          `The script used up its memory of ${Math.round(limits.memoryBytes / 1024 / 1024)} MiB.`,
+        ),
+      );
+    case "cancelled":
+      return fromRegistry(new SpacesError("CANCELLED", "The script was cancelled."));
+    case "neverSettles":
+      return fromRegistry(new SpacesError("SCRIPT_NEVER_SETTLES"));
+    case "crashed":
+      return sandboxFailed("its engine failed");
+    case "hostile":
+      return sandboxFailed("its worker broke the protocol");
+    case "died":
+      return sandboxFailed(`its worker died: ${end.error?.message ?? "it exited"}`);
+  }
+}
+
+function sandboxFailed(reason: string): ScriptError {
+  return fromRegistry(
+    new SpacesError("INTERNAL", "The sandbox failed and was thrown away.", { details: { reason } }),
+  );
+}
+
+function fromRegistry(error: unknown): ScriptError {
+  const known = SpacesError.isInstance(error)
+    ? error
+    : new SpacesError("INTERNAL", `The script could not be run: ${String(error)}`);
+  return {
+    name: known.name,
+    message: known.message,
+    code: known.code,
+    error: known.serialize(),
+  };
+}

@@ -1,0 +1,166 @@
+/**
+ * What a script can import: the standard library by exact names, and files beside the script by
+ * relative paths that never lead out of its directory.
+ */
+import { readFileSync } from "node:fs";
+import { artifactUrl } from "../../artifacts.js";
+import type { ModuleText } from "./engine.js";
+
+/** Specifier in scripts to the name of the built file. */
+const STDLIB: ReadonlyMap<string, string> = new Map([
+  ["spaces", "spaces"],
+  ["spaces/async", "spaces-async"],
+  ["space", "space"],
+  ["runtime", "runtime"],
+  ["yaml", "yaml"],
+]);
+
+/** Names that begin so are the house's own; no file of a script can have one. */
+const INTERNAL = "spaces:";
+const ENTRY = "spaces:entry";
+const ENTRY_SCRIPT = "spaces:script";
+const FAILED = "spaces:failed/";
+const HOST = "spaces:host";
+const MAX_SPECIFIER_LENGTH = 1024;
+
+const texts = new Map<string, string>();
+
+/** A text of `dist/stdlib/`, read once for all scripts of this worker. */
+export function stdlibText(name: string): string {
+  const known = texts.get(name);
+  if (known !== undefined) {
+    return known;
+  }
+  const text = readFileSync(artifactUrl(`stdlib/${name}.js`), "utf8");
+  texts.set(name, text);
+  return text;
+}
+
+/** Reads a file of the script; "" when the script has to end. */
+export type FileReader = (path: string) => string;
+
+export class ModuleTable {
+  readonly #filename: string;
+  readonly #source: string;
+  readonly #root: string;
+  readonly #readFile: FileReader;
+  /** Who asked for a file, and how: for the error when there is none. */
+  readonly #requests = new Map<string, readonly [importer: string, specifier: string]>();
+  readonly #failures: string[] = [];
+  readonly #jsonModules = new Set<string>();
+
+  constructor(filename: string, source: string, readFile: FileReader) {
+    this.#filename = filename;
+    this.#source = source;
+    this.#root = filename.slice(0, filename.lastIndexOf("/") + 1);
+    this.#readFile = readFile;
+  }
+
+  /**
+   * Resolves a specifier to the name of a module, which is also its name in stacks. The engine
+   * cannot be given an error here, so that one that fails gets a name which fails to load.
+   */
+  resolve(importer: string, specifier: string): string {
+    const resolved = this.#resolve(importer, specifier);
+    if ("text" in resolved) {
+      return resolved.text;
+    }
+    const name = `${FAILED}${this.#failures.length}`;
+    this.#failures.push(resolved.error);
+    return name;
+  }
+
+  #resolve(importer: string, specifier: string): ModuleText {
+    const trusted = importer.startsWith(INTERNAL);
+    if (specifier === HOST && (trusted || this.#jsonModules.has(importer))) {
+      return { text: HOST };
+    }
+    if (importer === HOST && specifier === ENTRY) {
+      return { text: ENTRY };
+    }
+    if (importer === ENTRY && specifier === ENTRY_SCRIPT) {
+      return { text: this.#filename };
+    }
+    if (STDLIB.has(specifier)) {
+      return { text: INTERNAL + specifier };
+    }
+    const relative = specifier.startsWith("./") || specifier.startsWith("../");
+    if (!relative || trusted) {
+      return { error: this.#notFound(importer, specifier) };
+    }
+    return this.#resolveFile(importer, specifier);
+  }
+
+  /** The text of a module by its resolved name. */
+  load(name: string): ModuleText {
+    if (name === ENTRY) {
+      return { text: `import "${ENTRY_SCRIPT}";` };
+    }
+    if (name === this.#filename) {
+      return { text: this.#source };
+    }
+    if (name.startsWith(FAILED)) {
+      return { error: this.#failures[Number(name.slice(FAILED.length))] ?? "The import failed." };
+    }
+    const builtIn = name.startsWith(INTERNAL) ? STDLIB.get(name.slice(INTERNAL.length)) : undefined;
+    if (builtIn !== undefined) {
+      return { text: stdlibText(builtIn) };
+    }
+    return this.#loadFile(name);
+  }
+
+  #resolveFile(importer: string, specifier: string): ModuleText {
+    if (specifier.length > MAX_SPECIFIER_LENGTH || /[\\%?#\0]|\/\//.test(specifier)) {
+      return {
+        error:
+          `Cannot import '${specifier.slice(0, 100)}' from ${importer}: a path may not hold ` +
+          "a backslash, percent sign, question mark, hash or empty part.",
+      };
+    }
+    const from = importer.startsWith(this.#root) ? importer.slice(this.#root.length) : "";
+    const parts = from.split("/").slice(0, -1);
+    for (const part of specifier.split("/")) {
+      if (part === "..") {
+        if (parts.pop() === undefined) {
+          return {
+            error: `Cannot import '${specifier}' from ${importer}: it lies outside of the script's directory.`,
+          };
+        }
+      } else if (part !== ".") {
+        parts.push(part);
+      }
+    }
+    const name = this.#root + parts.join("/");
+    if (name.startsWith(INTERNAL)) {
+      return { error: this.#notFound(importer, specifier) };
+    }
+    this.#requests.set(name, [importer, specifier]);
+    return { text: name };
+  }
+
+  #loadFile(name: string): ModuleText {
+    const answer = this.#readFile(name.slice(this.#root.length));
+    if (answer === "") {
+      return { error: "The script was stopped." };
+    }
+    const [kind, value] = JSON.parse(answer) as [number, { text?: string; error?: string }];
+    if (kind !== 0 || value.text === undefined) {
+      const [importer, specifier] = this.#requests.get(name) ?? [this.#filename, name];
+      return { error: value.error ?? this.#notFound(importer, specifier) };
+    }
+    if (!name.endsWith(".json")) {
+      return { text: value.text };
+    }
+    this.#jsonModules.add(name);
+    const literal = JSON.stringify(value.text);
+    return { text: `import { parseJson } from "${HOST}"; export default parseJson(${literal});` };
+  }
+
+  #notFound(importer: string, specifier: string): string {
+    const names = [...STDLIB.keys()].join(", ");
+    return (
+      `Cannot find module '${specifier.slice(0, 100)}' imported from ${importer}: ` +
+      `a script can import the modules ${names}, and files beside it, such as './helper.ts'.`
+    );
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The one table of what scripts can do with spaces. `spaces`, `spaces/async` and `space` are all
+ * made from it, so nothing is written twice. Each entry is a generator of host calls (`steps.ts`).
+ */
+import {
+  anyText,
+  count,
+  flag,
+  isPlainObject,
+  noMore,
+  optional,
+  options,
+  text,
+  textRecord,
+} from "./arguments.js";
+import { exec, run, run_script } from "./commands.js";
+import { fieldForScript, type HostField, type HostSpace, spaceForScript } from "./results.js";
+import { call, type Steps } from "./steps.js";
+
+const spaceName = (fn: string, value: unknown) => text({ fn, parameter: "space name" }, value);
+
+/** Asks for a change of state, and waits where the host answers while it is still under way. */
+function* change(fn: string, space: unknown, passing: string, wanted: string): Steps<true> {
+  const input = { space: spaceName(fn, space) };
+  const answer = yield* call<HostSpace>(`spaces.${fn}`, input);
+  if (answer.status === passing) yield* call("spaces.wait", { ...input, status: wanted });
+  return true;
+}
+
+function* start(name?: unknown): Steps<true> {
+  return yield* change("start", name, "starting", "running");
+}
+
+function* stop(name?: unknown): Steps<true> {
+  return yield* change("stop", name, "stopping", "stopped");
+}
+
+function* restart(name?: unknown): Steps<true> {
+  return yield* change("restart", name, "starting", "running");
+}
+
+function* get(name?: unknown): Steps<ReturnType<typeof spaceForScript>> {
+  return spaceForScript(yield* call<HostSpace>("spaces.get", { space: spaceName("get", name) }));
+}
+
+function* is_running(name?: unknown): Steps<boolean> {
+  const input = { space: spaceName("is_running", name) };
+  return (yield* call<HostSpace>("spaces.get", input)).isRunning;
+}
+
+/** What the contract lets one page hold. */
+const LARGEST_PAGE = 1000;
+
+interface Page {
+  readonly items: readonly HostSpace[];
+  readonly nextCursor?: string;
+}
+
+function* list(filter?: unknown): Steps<ReturnType<typeof spaceForScript>[]> {
+  const { limit = Number.POSITIVE_INFINITY, ...query } = options("list", filter, {
+    status: text,
+    template: text,
+    metadata: textRecord,
+    limit: count,
+  });
+  const found: ReturnType<typeof spaceForScript>[] = [];
+  let cursor: string | undefined;
+  do {
+    const left = limit - found.length;
+    const page: Page = yield* call<Page>("spaces.list", {
+      ...query,
+      limit: Number.isFinite(left) ? Math.min(left, LARGEST_PAGE) : undefined,
+      cursor,
+    });
+    for (const space of page.items) found.push(spaceForScript(space));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && found.length < limit);
+  return found.length > limit ? found.slice(0, limit) : found;
+}
+
+function* create(
+  name?: unknown,
+  template?: unknown,
+  third?: unknown,
+  shell?: unknown,
+  ...rest: unknown[]
+): Steps<string> {
+  const fn = "create";
+  const byObject = isPlainObject(third);
+  const { start: startIt, ...given } = byObject
+    ? options(fn, third, {
+        description: anyText,
+        shell: text,
+        env: textRecord,
+        fields: textRecord,
+        metadata: textRecord,
+        start: flag,
+      })
+    : {
+        start: false,
+        description: optional(anyText, { fn, parameter: "description" }, third),
+        shell: optional(text, { fn, parameter: "shell" }, shell),
+      };
+  noMore(fn, byObject ? [shell, ...rest] : rest);
+  const { id } = yield* call<HostSpace>("spaces.create", {
+    ...given,
+    name: spaceName(fn, name),
+    template: text({ fn, parameter: "template name" }, template),
+  });
+  if (startIt) yield* start(id);
+  return id;
+}
+
+function* remove(name?: unknown, opts?: unknown): Steps<true> {
+  const { force } = options("delete", opts, { force: flag });
+  yield* call("spaces.delete", { space: spaceName("delete", name), force });
+  return true;
+}
+
+function* get_field(name?: unknown, field?: unknown): Steps<string> {
+  const fn = "get_field";
+  const answer = yield* call<{ value?: string }>("fields.get", {
+    space: spaceName(fn, name),
+    field: text({ fn, parameter: "field name" }, field),
+  });
+  return answer.value ?? "";
+}
+
+function* set_field(name?: unknown, field?: unknown, value?: unknown): Steps<true> {
+  const fn = "set_field";
+  yield* call("fields.set", {
+    space: spaceName(fn, name),
+    field: text({ fn, parameter: "field name" }, field),
+    value: anyText({ fn, parameter: "value" }, value),
+  });
+  return true;
+}
+
+function* list_fields(name?: unknown): Steps<ReturnType<typeof fieldForScript>[]> {
+  const input = { space: spaceName("list_fields", name) };
+  const { items } = yield* call<{ items: readonly HostField[] }>("fields.list", input);
+  return items.map(fieldForScript);
+}
+
+function* get_description(name?: unknown): Steps<string> {
+  const input = { space: spaceName("get_description", name) };
+  return (yield* call<HostSpace>("spaces.get", input)).description;
+}
+
+function* set_description(name?: unknown, description?: unknown): Steps<true> {
+  const fn = "set_description";
+  yield* call("spaces.update", {
+    space: spaceName(fn, name),
+    description: anyText({ fn, parameter: "description" }, description),
+  });
+  return true;
+}
+
+/** What takes the space's name or id first, and so can be bound to the current space. */
+export const spaceOperations = {
+  start,
+  stop,
+  restart,
+  is_running,
+  get,
+  get_field,
+  set_field,
+  list_fields,
+  get_description,
+  set_description,
+  run,
+  exec,
+  run_script,
+};
+
+/** Everything in the `spaces` module. */
+export const operations = { ...spaceOperations, list, create, delete: remove, remove };

@@ -1,0 +1,2 @@
+/** Loads the parts of the prelude that are too large to be evaluated for every script. */
+export { loadLazy } from "./boundary.js";

@@ -1,0 +1,119 @@
+/**
+ * What the host answers, and the form that scripts see: known properties in snake_case, keys that
+ * users chose (environment, metadata, fields) untouched.
+ */
+
+/** A space as the host describes it. */
+export interface HostSpace {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly template: string;
+  readonly description: string;
+  readonly shell: string;
+  readonly status: string;
+  readonly activity?: string;
+  readonly isRunning: boolean;
+  readonly driver: string;
+  readonly env: object;
+  readonly metadata: object;
+  readonly fields: object;
+  readonly createdAt: unknown;
+  readonly updatedAt: unknown;
+  readonly startedAt?: unknown;
+  readonly lastError?: unknown;
+  readonly lastActiveAt?: unknown;
+  readonly image?: string;
+  readonly workdir?: string;
+  readonly workspace?: string;
+}
+
+/** A finished command as the host describes it. */
+export interface HostCommand {
+  readonly exitCode: number;
+  readonly signal?: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly output: string;
+  readonly truncated: boolean;
+  readonly timedOut: boolean;
+  readonly durationMs: number;
+}
+
+/** A custom field as the host describes it. */
+export interface HostField {
+  readonly name: string;
+  readonly description: string;
+  readonly secret: boolean;
+  readonly value: string;
+  readonly isSet: boolean;
+}
+
+/** A finished script as the host describes it. */
+export interface HostScript {
+  readonly exitCode: number;
+  readonly output: string;
+  readonly truncated: boolean;
+  readonly durationMs: number;
+  readonly error?: { readonly code: string; readonly message: string; readonly details?: object };
+}
+
+/** Leaves out what is not there, so that a shown object has no empty lines. */
+function present<Optional extends object>(members: Optional): Partial<Optional> {
+  const entries = Object.entries(members).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<Optional>;
+}
+
+/** The host's description of a space, for scripts. */
+export function spaceForScript(space: HostSpace) {
+  return {
+    name: space.name,
+    id: space.id,
+    is_running: space.isRunning,
+    description: space.description,
+    status: space.status,
+    template: space.template,
+    driver: space.driver,
+    shell: space.shell,
+    owner: space.owner,
+    env: space.env,
+    metadata: space.metadata,
+    fields: space.fields,
+    created_at: space.createdAt,
+    updated_at: space.updatedAt,
+    ...present({
+      activity: space.activity,
+      image: space.image,
+      workdir: space.workdir,
+      workspace: space.workspace,
+      started_at: space.startedAt,
+      last_active_at: space.lastActiveAt,
+      last_error: space.lastError,
+    }),
+  };
+}
+
+/** The host's description of a command, for scripts. */
+export function commandForScript(command: HostCommand) {
+  return {
+    exit_code: command.exitCode,
+    ...present({ signal: command.signal }),
+    stdout: command.stdout,
+    stderr: command.stderr,
+    output: command.output,
+    truncated: command.truncated,
+    timed_out: command.timedOut,
+    duration_ms: command.durationMs,
+  };
+}
+
+/** The host's description of a field, for scripts. */
+export function fieldForScript(field: HostField) {
+  return {
+    name: field.name,
+    description: field.description,
+    secret: field.secret,
+    value: field.value,
+    is_set: field.isSet,
+  };
+}
