@@ -2,7 +2,6 @@
  * What the command line prints and where: data on stdout, everything else on stderr. Every command
  * prints through the one `Output` of its session.
  */
-import { styleText } from "node:util";
 
 /** The part of a stream that output needs. */
 export interface Sink {
@@ -26,7 +25,16 @@ export interface OutputFlags {
   readonly color: boolean;
 }
 
-export type Style = "bold" | "dim" | "red" | "yellow" | "green" | "cyan";
+/** The terminal's codes that begin and end a style. */
+const STYLES = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  cyan: [36, 39],
+} as const;
+
+export type Style = keyof typeof STYLES;
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
@@ -131,7 +139,9 @@ export class Output {
 
   /** Styles a text for stdout or stderr where that stream shows colours. */
   style(stream: "stdout" | "stderr", style: Style, text: string): string {
-    return this.#hasColors(stream) ? styleText(style, text) : text;
+    if (!this.#hasColors(stream)) return text;
+    const [begin, end] = STYLES[style];
+    return `\u001b[${begin}m${text}\u001b[${end}m`;
   }
 
   #write(stream: "stdout" | "stderr", text: string): void {

@@ -68,7 +68,10 @@ export class Session {
     return client;
   }
 
-  /** Writes what is left and closes what was opened. Errors of a binding that never opened were reported by `client`. */
+  /**
+   * Writes what is left and closes what was opened. What a binding failed with that never opened has
+   * been reported by `client`.
+   */
   async close(): Promise<void> {
     this.output.endProgress();
     await this.output.flush();
@@ -88,7 +91,7 @@ export class Session {
     });
   }
 
-  /** A reader that has gone, as in `spaces list | head -1`, ends the command quietly; a full disk not. */
+  /** A reader that has gone, as in `spaces list | head -1`, ends the command quietly. */
   #onBrokenOutput(error: NodeJS.ErrnoException): void {
     if (error.code === "EPIPE" || error.code === "ECONNRESET") {
       this.#stop(EXIT.outputClosed);

@@ -25,7 +25,7 @@ export function createModule<Members extends object>(
   const target = {};
   const descriptors = Object.getOwnPropertyDescriptors(members);
   for (const [key, descriptor] of Object.entries(descriptors)) {
-    if (typeof descriptor.value === "function") {
+    if (typeof descriptor.value === "function" && !Object.isFrozen(descriptor.value)) {
       Object.defineProperty(descriptor.value, "name", { value: key });
       Object.freeze(descriptor.value);
     }

@@ -174,4 +174,4 @@ export const spaceOperations = {
 };
 
 /** Everything in the `spaces` module. */
-export const operations = { ...spaceOperations, list, create, delete: remove, remove };
+export const operations = { ...spaceOperations, list, create, remove, delete: remove };

@@ -62,8 +62,12 @@ export function drive(
   runner: (steps: Steps<unknown>) => unknown,
 ): Record<string, (...args: unknown[]) => unknown> {
   const functions: Record<string, (...args: unknown[]) => unknown> = {};
+  const made = new Map<unknown, (...args: unknown[]) => unknown>();
   for (const [name, body] of Object.entries(bodies)) {
-    functions[name] = (...args) => runner(body(...(args as never[])));
+    // Two names of one body are one function.
+    const known = made.get(body) ?? ((...args) => runner(body(...(args as never[]))));
+    made.set(body, known);
+    functions[name] = known;
   }
   return functions;
 }

@@ -28,12 +28,12 @@ async function serve(listener: RequestListener): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function answered(answer: FetchAnswer): Exclude<FetchAnswer, { failure: string }> {
-  if ("failure" in answer) throw new Error(answer.failure);
-  return answer;
+function answered(answer: object): Exclude<FetchAnswer, { failure: string }> {
+  if (!("status" in answer)) throw new Error(JSON.stringify(answer));
+  return answer as Exclude<FetchAnswer, { failure: string }>;
 }
 
-const textOf = (answer: FetchAnswer) => Buffer.from(answered(answer).body, "base64").toString();
+const textOf = (answer: object) => Buffer.from(answered(answer).body, "base64").toString();
 
 const get = (url: string, net: readonly string[] | true, more: object = {}) =>
   guardedFetch({ url, ...more }, { net }, never);
@@ -93,6 +93,22 @@ describe("a request", () => {
     const request = guardedFetch({ url: `http://${host}/` }, { net: [host] }, controller.signal);
     await expect(request).rejects.toEqual(refused("CANCELLED"));
   });
+});
+
+it("is ended by a cancel with its number, and by no other", async () => {
+  const { signal } = new AbortController();
+  let arrived: () => void = () => undefined;
+  const reached = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const host = await serve(() => arrived());
+  const request = guardedFetch({ id: 1, url: `http://${host}/` }, { net: [host] }, signal);
+  const ended = expect(request).rejects.toEqual(refused("CANCELLED"));
+  await reached;
+  expect(await guardedFetch({ cancel: 2 }, {}, signal)).toEqual({});
+  expect(await guardedFetch({ cancel: 1 }, {}, new AbortController().signal)).toEqual({});
+  expect(await guardedFetch({ cancel: 1 }, {}, signal)).toEqual({});
+  await ended;
 });
 
 describe("permissions come first", () => {

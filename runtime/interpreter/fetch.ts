@@ -176,7 +176,8 @@ function follow(request: Checked, status: number, location: string): Checked {
  * @param input `{url, method?, headers?: [name, value][], body?: base64, redirect?}` as the guest
  *   sent it; nothing in it is trusted.
  * @param permissions What the script may reach. Without `net`, nothing.
- * @param signal Ends the request.
+ *   With `id` the request can be ended by a later `{cancel: id}`, which gives an empty object.
+ * @param signal The script's own signal, the same for all of its requests; ends the request.
  * @param resolve Finds the addresses of names; the system's resolver by default.
  * @returns The whole response, or `{failure}` where the network failed.
  * @throws SpacesError `PERMISSION_DENIED`, `INVALID_INPUT`, `LIMIT_EXCEEDED` or `CANCELLED`.
@@ -186,8 +187,34 @@ export async function guardedFetch(
   permissions: ScriptPermissions,
   signal: AbortSignal,
   resolve: Resolve = resolveBySystem,
+): Promise<FetchAnswer | Record<string, never>> {
+  const { id, cancel } = (input ?? {}) as { id?: unknown; cancel?: unknown };
+  const running = requests.get(signal) ?? new Map<unknown, AbortController>();
+  requests.set(signal, running);
+  if (cancel !== undefined) {
+    running.get(cancel)?.abort();
+    return {};
+  }
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    const either = AbortSignal.any([signal, controller.signal]);
+    return await followed(readRequest(input), permissions, either, resolve);
+  } finally {
+    running.delete(id);
+  }
+}
+
+/** The requests under way by the script's own signal, and the number that the guest gave them. */
+const requests = new WeakMap<AbortSignal, Map<unknown, AbortController>>();
+
+async function followed(
+  first: Checked,
+  permissions: ScriptPermissions,
+  signal: AbortSignal,
+  resolve: Resolve,
 ): Promise<FetchAnswer> {
-  let request = readRequest(input);
+  let request = first;
   for (let hops = 0; ; hops++) {
     const answer = await oneHop(request, permissions, signal, resolve);
     if ("failure" in answer) return answer;

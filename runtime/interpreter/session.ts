@@ -74,6 +74,9 @@ export class Session implements WorkerListener {
   }
 
   onMessage(message: unknown): void {
+    if (this.#ended) {
+      return;
+    }
     const parsed = parseWorkerMessage(message);
     if (parsed === undefined || !this.#accept(parsed)) {
       this.#finish({ kind: "hostile" }, true);

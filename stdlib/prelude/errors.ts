@@ -2,7 +2,7 @@
  * `SpacesError` as scripts see it, and the description of an uncaught error for the host. What was
  * thrown is hostile: every property may be a getter that throws or lies.
  */
-import { BaseError, create, slice, stringify, toText } from "./primordials.js";
+import { BaseError, slice, stringify, toText } from "./primordials.js";
 
 interface SpacesErrorOptions {
   readonly suggestion?: string;
@@ -56,7 +56,7 @@ function text(value: unknown): string | undefined {
 }
 
 /** A thrown value that is no error, in words. */
-function show(value: unknown): string {
+function showValue(value: unknown): string {
   if (typeof value === "string") {
     return slice(value, 0, MESSAGE_LENGTH);
   }
@@ -73,7 +73,27 @@ function show(value: unknown): string {
   }
 }
 
-function aggregated(value: object, depth: number): string {
+/** A member of a JSON object, or nothing for what is undefined. */
+function member(name: string, value: string | undefined): string {
+  return value === undefined ? "" : `,"${name}":${stringify(value)}`;
+}
+
+interface Shown {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** Name and message of whatever was thrown. */
+function show(value: unknown): Shown {
+  const message =
+    typeof value === "object" && value !== null ? text(read(value, "message")) : undefined;
+  if (typeof value !== "object" || value === null || message === undefined) {
+    return { name: "Uncaught", message: showValue(value) };
+  }
+  return { name: text(read(value, "name")) || "Error", message };
+}
+
+function aggregated(value: object): string {
   const errors = read(value, "errors");
   if (typeof errors !== "object" || errors === null) {
     return "";
@@ -81,38 +101,10 @@ function aggregated(value: object, depth: number): string {
   const count = read(errors, "length");
   let lines = "";
   for (let index = 0; typeof count === "number" && index < count && index < AGGREGATED; index++) {
-    const part = summary(read(errors, `${index}`), depth + 1);
-    lines += `\n  [${index + 1}] ${toText(part.name)}: ${toText(part.message)}`;
+    const part = show(read(errors, `${index}`));
+    lines += `\n  [${index + 1}] ${part.name}: ${part.message}`;
   }
   return lines;
-}
-
-function summary(value: unknown, depth: number): Record<string, unknown> {
-  const out: Record<string, unknown> = create(null);
-  const message =
-    typeof value === "object" && value !== null ? text(read(value, "message")) : undefined;
-  if (typeof value !== "object" || value === null || message === undefined) {
-    out.name = "Uncaught";
-    out.message = show(value);
-    return out;
-  }
-  out.name = text(read(value, "name")) || "Error";
-  out.message = message + aggregated(value, depth);
-  out.stack = text(read(value, "stack"));
-  if (SpacesError.isOwn(value)) {
-    const wire: Record<string, unknown> = create(null);
-    wire.code = text(read(value, "code"));
-    wire.message = message;
-    wire.suggestion = text(read(value, "suggestion"));
-    const details = detailsOf(value);
-    out.error = wire;
-    out.details = details;
-  }
-  const cause = read(value, "cause");
-  if (cause !== undefined && depth < DEPTH) {
-    out.cause = summary(cause, depth + 1);
-  }
-  return out;
 }
 
 /** The details as JSON text, unless they are too large to be shown. */
@@ -125,10 +117,34 @@ function detailsOf(value: SpacesError): string | undefined {
   }
 }
 
+/**
+ * Put together as text: the engine's `JSON.stringify` of an object runs setters that a script may
+ * have put on `Array.prototype`; that of a string runs nothing.
+ */
+function summary(value: unknown, depth: number): string {
+  const { name, message } = show(value);
+  if (typeof value !== "object" || value === null) {
+    return `{"name":${stringify(name)}${member("message", message)}}`;
+  }
+  let json = `{"name":${stringify(name)}`;
+  json += member("message", message + aggregated(value));
+  json += member("stack", text(read(value, "stack")));
+  if (SpacesError.isOwn(value)) {
+    json += `,"error":{"code":${stringify(text(read(value, "code")) ?? "")}`;
+    json += `${member("message", message)}${member("suggestion", text(read(value, "suggestion")))}}`;
+    json += member("details", detailsOf(value));
+  }
+  const cause = read(value, "cause");
+  if (cause !== undefined && depth < DEPTH) {
+    json += `,"cause":${summary(cause, depth + 1)}`;
+  }
+  return `${json}}`;
+}
+
 /** Describes an uncaught error as JSON. Never throws but for want of memory. */
 export function describe(value: unknown): string {
   try {
-    return stringify(summary(value, 0)) ?? "{}";
+    return summary(value, 0);
   } catch {
     return '{"name":"Error","message":"The script threw something that cannot be shown."}';
   }

@@ -3,8 +3,6 @@ import { join } from "node:path";
 import { Contestant, withContestants } from "./contestant.mjs";
 import { interleave, row } from "./harness.mjs";
 
-const contestant = (name) => new URL(`./contestants/${name}.mjs`, import.meta.url);
-
 export async function measure({ stage, quick }) {
   const dataDir = join(stage.temp, "calls");
   const { openBinding } = await stage.load("index");
@@ -15,10 +13,10 @@ export async function measure({ stage, quick }) {
     await binding[Symbol.asyncDispose]();
   }
   const starts = {
-    ours: Contestant.start(contestant("ours"), [stage.dist]),
-    direct: Contestant.start(contestant("ours"), [stage.dist]),
-    library: Contestant.start(contestant("sebastianwessel")),
-    bare: Contestant.start(contestant("bare-worker")),
+    ours: Contestant.start("ours", [stage.dist]),
+    direct: Contestant.start("ours", [stage.dist]),
+    library: Contestant.start("library"),
+    bare: Contestant.start("bare"),
   };
   return await withContestants(starts, async ({ ours, direct, library, bare }) => {
     const rounds = quick ? 3 : 20;

@@ -5,6 +5,14 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 
+/** The contestants there are. */
+export const CONTESTANTS = {
+  ours: new URL("./contestants/ours.mjs", import.meta.url),
+  library: new URL("./contestants/sebastianwessel.mjs", import.meta.url),
+  vm: new URL("./contestants/node-vm.mjs", import.meta.url),
+  bare: new URL("./contestants/bare-worker.mjs", import.meta.url),
+};
+
 /** Longest a task may take before its process is given up, in milliseconds. */
 const TASK_LIMIT_MS = 120_000;
 
@@ -31,17 +39,20 @@ export class Contestant {
 
   /**
    * Starts a contestant.
-   * @param {URL} file a module that calls `answerTasks`
+   * @param {keyof typeof CONTESTANTS} name
    * @param {readonly string[]} args
    * @param {{ execArgv?: string[] }} [options]
    */
-  static async start(file, args = [], { execArgv = [] } = {}) {
-    const child = fork(file, args, { execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  static async start(name, args = [], { execArgv = [] } = {}) {
+    const child = fork(CONTESTANTS[name], args, {
+      execArgv,
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const contestant = new Contestant(child);
     await Promise.race([
       once(child, "message"),
       once(child, "exit").then(([code]) => {
-        throw new Error(`the contestant ${file.pathname} did not start: exit code ${code}`);
+        throw new Error(`the contestant ${name} did not start: exit code ${code}`);
       }),
     ]);
     return contestant;

@@ -29,7 +29,9 @@ export async function measure({ stage, quick }) {
   try {
     const { id } = await client.spaces.create({ name: "exec" });
     await client.spaces.start({ space: id });
-    container = (await run("docker", ["run", "-d", "--init", image, "sleep", "3600"])).stdout.trim();
+    container = (
+      await run("docker", ["run", "-d", "--init", image, "sleep", "3600"])
+    ).stdout.trim();
     const exec = await interleave(
       {
         ours: () => timed(() => runIn(client, id)),

@@ -60,6 +60,7 @@ export async function timed(call) {
  * @param {number} row.ours
  * @param {{ name: string, value: number }} [row.peer] in the same unit, from the same run
  * @param {"less" | "more"} [row.better] whether a smaller (the default) or larger figure is better
+ * @param {"speed" | "size"} [row.kind] whether to speak of faster or of smaller; speed when left out
  * @param {Budget} [row.budget] what design asks for; all parts that are given must hold
  * @param {object} [row.samples] summaries that the JSON keeps
  *
@@ -69,9 +70,20 @@ export async function timed(call) {
  * @property {number} [timesPeer] ours may be this many times the peer
  * @property {number} [timesBetter] ours must be this many times better than the peer
  */
-export function row({ what, unit, ours, peer, better = "less", budget, samples }) {
+export function row({ what, unit, ours, peer, better = "less", kind = "speed", budget, samples }) {
   const ratio = peer === undefined || peer.value === 0 ? undefined : ours / peer.value;
-  return { what, unit, ours, peer, better, ratio, budget, ok: meets(ours, ratio, better, budget), samples };
+  return {
+    what,
+    unit,
+    ours,
+    peer,
+    better,
+    kind,
+    ratio,
+    budget,
+    ok: meets(ours, ratio, better, budget),
+    samples,
+  };
 }
 
 /** A row for what could not be measured here, with the reason. */

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { Contestant, withContestants } from "./contestant.mjs";
 import { interleave, row, summarize } from "./harness.mjs";
 
-const contestant = (name) => new URL(`./contestants/${name}.mjs`, import.meta.url);
 const options = { execArgv: ["--expose-gc"] };
 
 const TIMEOUT_MS = 200;
@@ -19,8 +18,8 @@ const NATIVE_LOOP = "new Array(1e9) + ''";
 
 export async function measure({ stage, quick }) {
   const starts = {
-    ours: Contestant.start(contestant("ours"), [stage.dist], options),
-    library: Contestant.start(contestant("sebastianwessel"), [], options),
+    ours: Contestant.start("ours", [stage.dist], options),
+    library: Contestant.start("library", [], options),
   };
   return await withContestants(starts, async ({ ours, library }) => {
     const rounds = quick ? 3 : 20;
@@ -44,7 +43,7 @@ export async function measure({ stage, quick }) {
 
 /** The peer has no way to end such a script: in a process of its own it is killed after a while. */
 async function peerOvershoot(script) {
-  const start = Contestant.start(contestant("sebastianwessel"));
+  const start = Contestant.start("library");
   const begun = performance.now();
   return await withContestants({ library: start }, async ({ library }) => {
     try {
@@ -77,6 +76,7 @@ function rowsOf({ endless, loop, peerLoop, process, held, peerHeld }) {
     row({
       what: "deadline overshoot of `while (true) {}`, worst",
       unit: "ms",
+      kind: "size",
       ours: endless.ours.max,
       peer: { name: library, value: endless.library.max },
       budget: { atMost: 100 },
@@ -85,6 +85,7 @@ function rowsOf({ endless, loop, peerLoop, process, held, peerHeld }) {
     row({
       what: "deadline overshoot of `new Array(1e9) + ''`, worst",
       unit: "ms",
+      kind: "size",
       ours: loop.max,
       peer: {
         name: peerLoop.killed ? `${library}, killed from outside` : library,
@@ -96,6 +97,7 @@ function rowsOf({ endless, loop, peerLoop, process, held, peerHeld }) {
     row({
       what: "`spaces run --timeout 1s` of `while (true) {}`: time beyond 1 s, whole process, worst",
       unit: "ms",
+      kind: "size",
       ours: process.max,
       budget: { atMost: 200 },
       samples: { ours: process },
@@ -103,6 +105,7 @@ function rowsOf({ endless, loop, peerLoop, process, held, peerHeld }) {
     row({
       what: `memory that a script could hold beyond a cap of ${CAP / 1024 / 1024} MiB`,
       unit: "MB",
+      kind: "size",
       ours: Math.max(0, held.held - CAP) / MB,
       peer: { name: `${library}, ended by itself`, value: Math.max(0, peerHeld.held - CAP) / MB },
       budget: { atMost: PAGE / MB },
@@ -111,6 +114,7 @@ function rowsOf({ endless, loop, peerLoop, process, held, peerHeld }) {
     row({
       what: "growth of the whole process beyond that cap",
       unit: "MB",
+      kind: "size",
       ours: Math.max(0, held.grown - CAP) / MB,
       peer: { name: library, value: Math.max(0, peerHeld.grown - CAP) / MB },
       budget: { atMost: 32 },

@@ -1,55 +1,50 @@
 /** Memory of the interpreter: of a worker that idles, and of a script that runs. */
 import { Contestant, withContestants } from "./contestant.mjs";
-import { interleave, row } from "./harness.mjs";
+import { interleave, row, summarize } from "./harness.mjs";
 
-const contestant = (name) => new URL(`./contestants/${name}.mjs`, import.meta.url);
-const options = { execArgv: ["--expose-gc"] };
+const WORKERS = 16;
 
 export async function measure({ stage, quick }) {
-  const parts = { freshWorker: [], usedWorker: [], runningScript: [] };
-  // Memory that a process once had shapes what it has later: every sample is a new process.
-  const { library } = await interleave(
+  const sizes = { fresh: [], used: [], running: [] };
+  const { bare, library } = await interleave(
     {
       ours: async () => {
-        const start = Contestant.start(contestant("ours"), [stage.dist], options);
-        const sizes = await withContestants({ ours: start }, ({ ours }) =>
-          ours.call("memory", { workers: 16 }),
-        );
-        for (const [part, samples] of Object.entries(parts)) samples.push(sizes[part]);
-        return sizes.usedWorker;
+        const taken = await memoryOf("ours", [stage.dist]);
+        for (const [part, samples] of Object.entries(sizes)) samples.push(taken[part]);
+        return taken.used;
       },
-      library: async () => {
-        const start = Contestant.start(contestant("sebastianwessel"), [], options);
-        const { runningScript } = await withContestants({ library: start }, ({ library }) =>
-          library.call("memory", { scripts: 16 }),
-        );
-        return runningScript;
-      },
+      bare: async () => (await memoryOf("bare")).fresh,
+      library: async () => (await memoryOf("library")).running,
     },
     { rounds: quick ? 1 : 5, warmup: 0 },
   );
-  const ours = (part) => parts[part].sort((a, b) => a - b)[Math.floor(parts[part].length / 2)];
+  const memory = (what, part, peer, budget) =>
+    row({
+      what,
+      unit: "MB",
+      kind: "size",
+      ours: summarize(sizes[part]).p50,
+      peer,
+      budget,
+      samples: { ours: sizes[part] },
+    });
+  const floor = { name: "idle bare worker", value: bare.p50 };
   return [
-    row({
-      what: "memory of an idle worker that ran a script, with its next sandbox",
-      unit: "MB",
-      ours: ours("usedWorker"),
-      budget: { atMost: 10 },
-      samples: { ours: parts.usedWorker },
-    }),
-    row({
-      what: "memory of an idle worker before its first script",
-      unit: "MB",
-      ours: ours("freshWorker"),
-      samples: { ours: parts.freshWorker },
-    }),
-    row({
-      what: "memory of a script that waits for the host, beyond its worker's",
-      unit: "MB",
-      ours: ours("runningScript"),
-      peer: { name: "@sebastianwessel/quickjs", value: library.p50 },
-      budget: { atMost: 0.4 },
-      samples: { ours: parts.runningScript, peer: library },
-    }),
+    memory("memory of an idle worker that ran a script", "used", floor, { atMost: 10 }),
+    memory("memory of an idle worker before its first script", "fresh", floor),
+    memory(
+      "memory of a script that waits for the host, beyond its worker's",
+      "running",
+      { name: "@sebastianwessel/quickjs", value: library.p50 },
+      { atMost: 0.4 },
+    ),
   ];
+}
+
+/** What memory a process once had shapes what it has later: every sample is a new process. */
+async function memoryOf(name, args = []) {
+  const start = Contestant.start(name, args, { execArgv: ["--expose-gc"] });
+  return await withContestants({ subject: start }, ({ subject }) =>
+    subject.call("memory", { count: WORKERS }),
+  );
 }

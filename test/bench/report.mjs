@@ -24,7 +24,14 @@ export function tableOf(rows) {
     ["what", "ours", "peer", "ratio", "budget", "ok"],
     ...rows.map((row) =>
       row.skipped === undefined
-        ? [row.what, figure(row.ours, row.unit), peerOf(row), ratioOf(row), budgetOf(row), okOf(row)]
+        ? [
+            row.what,
+            figure(row.ours, row.unit),
+            peerOf(row),
+            ratioOf(row),
+            budgetOf(row),
+            okOf(row),
+          ]
         : [row.what, "–", row.skipped, "–", "–", "–"],
     ),
   ];
@@ -63,9 +70,9 @@ function figure(value, unit) {
 const peerOf = ({ peer, unit }) =>
   peer === undefined ? "–" : `${figure(peer.value, unit)} (${peer.name})`;
 
-function ratioOf({ ratio, better, unit }) {
+function ratioOf({ ratio, better, kind }) {
   if (ratio === undefined || ratio === 0) return "–";
-  const [good, bad] = unit === "MB" ? ["smaller", "larger"] : ["faster", "slower"];
+  const [good, bad] = kind === "size" ? ["smaller", "larger"] : ["faster", "slower"];
   const gain = better === "less" ? 1 / ratio : ratio;
   return gain >= 1 ? `${gain.toFixed(1)} × ${good}` : `${(1 / gain).toFixed(1)} × ${bad}`;
 }

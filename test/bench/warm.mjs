@@ -2,16 +2,14 @@
 import { Contestant, withContestants } from "./contestant.mjs";
 import { interleave, row } from "./harness.mjs";
 
-const contestant = (name) => new URL(`./contestants/${name}.mjs`, import.meta.url);
-
 /** The scripts of the crowd: each makes this many host calls of this length. */
 const CROWD = { scripts: 100, calls: 5, callMs: 2 };
 
 export async function measure({ stage, quick }) {
   const starts = {
-    ours: Contestant.start(contestant("ours"), [stage.dist]),
-    library: Contestant.start(contestant("sebastianwessel")),
-    vm: Contestant.start(contestant("node-vm")),
+    ours: Contestant.start("ours", [stage.dist]),
+    library: Contestant.start("library"),
+    vm: Contestant.start("vm"),
   };
   return await withContestants(starts, async ({ ours, library, vm }) => {
     const block = { count: 25 };

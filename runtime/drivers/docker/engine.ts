@@ -2,6 +2,9 @@
  * The connection to the Docker daemon that DOCKER_HOST names. Every request of the driver goes
  * through `call`, which bounds its time and speaks the error registry.
  */
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import Docker from "dockerode";
 import { SpacesError } from "../../contract/errors.js";
 import { toSpacesError } from "./errors.js";
@@ -35,7 +38,7 @@ interface CallOptions {
 /** A Docker daemon. Connecting happens at each call; making one costs nothing and cannot fail. */
 export class DockerEngine {
   /** Where the daemon is expected, for people to read. */
-  readonly address = process.env.DOCKER_HOST || "the default socket";
+  readonly address = process.env.DOCKER_HOST || defaultAddress();
   #docker: Docker | undefined;
   #host: Promise<DaemonHost> | undefined;
 
@@ -101,6 +104,13 @@ export class DockerEngine {
     });
     return this.#host;
   }
+}
+
+/** Where dockerode looks when DOCKER_HOST names nothing. */
+function defaultAddress(): string {
+  if (process.platform === "win32") return "npipe:////./pipe/docker_engine";
+  const ofUser = join(homedir(), ".docker/run/docker.sock");
+  return `unix://${existsSync(ofUser) ? ofUser : "/var/run/docker.sock"}`;
 }
 
 function cancelled(doing: string): SpacesError {

@@ -62,7 +62,6 @@ export class SpaceWorker {
   readonly #exited: Promise<void>;
   #lastId = 0;
   #death: SpacesError | undefined;
-  #diagnostics = "";
 
   /** Starts a thread that does not hold the process open. It is bound to no space yet. */
   constructor() {
@@ -71,15 +70,12 @@ export class SpaceWorker {
       argv: [],
       execArgv: [],
       env: {},
+      // Kept from the host's own output, and not read: reading would hold the process open.
       stdout: true,
       stderr: true,
       resourceLimits: WORKER_RESOURCE_LIMITS,
     });
     this.#worker.unref();
-    this.#worker.stdout.resume();
-    this.#worker.stderr.setEncoding("utf8").on("data", (text: string) => {
-      this.#diagnostics = (this.#diagnostics + text).slice(-2000);
-    });
     this.#worker.on("message", (message: unknown) => this.#receive(message));
     this.#worker.on("messageerror", (error) => this.#fail("sent an unreadable message", error));
     this.#worker.on("error", (error) => this.#died(error));
@@ -226,7 +222,6 @@ export class SpaceWorker {
     const detail = cause instanceof Error ? `: ${cause.message}` : "";
     this.#death = new SpacesError("DRIVER_FAILED", `The worker of the space ${what}${detail}.`, {
       suggestion: "Run the command again; check first what it had done already.",
-      details: this.#diagnostics === "" ? {} : { stderr: this.#diagnostics },
       cause,
     });
     this.#settleAll(failure(this.#death));

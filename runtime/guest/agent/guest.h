@@ -132,7 +132,8 @@ void loop_turn(int timeout_ms);
 /* `interest` 0 takes the source out of the set; a closed end would otherwise wake us for ever. */
 void source_watch(struct source *source, uint32_t interest);
 void source_close(struct source *source);
-/* Frees after the current batch of events, which may still point at it. */
+/* Frees after the current batch of events, which may still point at it. The memory's first member
+ * must be its list pointer: that is reused, so that this can never fail. */
 void free_later(void *memory);
 int64_t now_ms(void);
 int64_t wall_ms(void);

@@ -12,7 +12,6 @@
 
 static int epoll_fd = -1;
 static struct epoll_event batch[BATCH];
-static int batch_left;
 static struct garbage {
   struct garbage *next;
 } *garbage;
@@ -38,14 +37,8 @@ void source_close(struct source *source) {
   source->fd = -1;
 }
 
-/* The first bytes of the dead object are reused for the list: it needs no memory of its own. */
 void free_later(void *memory) {
   struct garbage *piece = memory;
-  for (int i = 0; i < batch_left; i++) {
-    /* Events of this batch that are still to come must not find it. */
-    struct source *source = batch[BATCH - 1 - i].data.ptr;
-    (void)source;
-  }
   piece->next = garbage;
   garbage = piece;
 }

@@ -36,7 +36,7 @@ const invalid = (message: string, line?: number, column?: number): Answer => ({
  */
 export function parseYaml(text: string): Answer {
   const { parseDocument } = yaml();
-  const document = parseDocument(text, { prettyErrors: true, logLevel: "silent" });
+  const document = parseDocument(text, { prettyErrors: true, logLevel: "error" });
   const [error] = document.errors;
   if (error) {
     const at = error.linePos?.[0];

@@ -201,8 +201,11 @@ export default function makeFetch({ native, callAsync, use }: GroupHost) {
     return Object.assign(response, { status, statusText, url, redirected, type });
   }
 
-  async function send(request: Request): Promise<Response> {
+  let lastId = 0;
+
+  async function send(request: Request, id: number): Promise<Response> {
     const answer = (await callAsync("fetch", {
+      id,
       url: request.url,
       method: request.method,
       headers: [...request.headers],
@@ -219,15 +222,21 @@ export default function makeFetch({ native, callAsync, use }: GroupHost) {
   async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
     const request = new Request(input, init);
     const { signal } = request;
-    if (signal === undefined) return send(request);
+    lastId += 1;
+    const id = lastId;
+    if (signal === undefined) return send(request, id);
     signal.throwIfAborted();
     let stop: () => void = () => undefined;
     const aborted = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason);
+      stop = () => {
+        reject(signal.reason);
+        // The host need not go on; nobody waits for what it says to this.
+        callAsync("fetch", { cancel: id }).catch(() => undefined);
+      };
       signal.addEventListener("abort", stop);
     });
     try {
-      return await Promise.race([send(request), aborted]);
+      return await Promise.race([send(request, id), aborted]);
     } finally {
       signal.removeEventListener("abort", stop);
     }

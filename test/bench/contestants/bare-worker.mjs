@@ -1,6 +1,6 @@
 /**
  * A bare worker thread that blocks for the answers of its main thread, as a contestant: the floor
- * that the machine sets for blocking host calls.
+ * that the machine sets for blocking host calls, and what Node itself needs for a worker.
  */
 import {
   isMainThread,
@@ -9,10 +9,12 @@ import {
   Worker,
   workerData,
 } from "node:worker_threads";
-import { answerTasks } from "../contestant.mjs";
+import { answerTasks, settledRss } from "../contestant.mjs";
 
 if (isMainThread) {
-  answerTasks({ blockingCalls });
+  answerTasks({ blockingCalls, memory });
+} else if (workerData === undefined) {
+  parentPort.on("message", () => undefined);
 } else {
   const { signal, count } = workerData;
   for (let index = 0; index < count; index += 1) {
@@ -43,4 +45,13 @@ async function blockingCalls({ count }) {
     worker.once("error", reject);
   });
   return arrivals.slice(1).map((time, index) => (time - arrivals[index]) * 1000);
+}
+
+/** Megabytes of a worker that waits for messages. */
+async function memory({ count }) {
+  const before = await settledRss();
+  const workers = Array.from({ length: count }, () => new Worker(new URL(import.meta.url)));
+  const after = await settledRss();
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  return { fresh: (after - before) / count };
 }

@@ -100,21 +100,21 @@ answerTasks({
   },
 
   /** Megabytes of an idle worker, before and after it ran a script, and of a script that runs. */
-  async memory({ workers }) {
+  async memory({ count }) {
     await runOk(interpreterOf(ONE_WORKER), HELLO);
     const before = await settledRss();
-    const interpreter = interpreterOf({ minWorkers: workers, maxWorkers: workers });
+    const interpreter = interpreterOf({ minWorkers: count, maxWorkers: count });
     const fresh = await settledRss();
-    await runTogether(interpreter, workers);
+    await runTogether(interpreter, count);
     const used = await settledRss();
     let running = 0;
-    await runTogether(interpreter, workers, async () => {
+    await runTogether(interpreter, count, async () => {
       running = await settledRss();
     });
     return {
-      freshWorker: (fresh - before) / workers,
-      usedWorker: (used - before) / workers,
-      runningScript: (running - used) / workers,
+      fresh: (fresh - before) / count,
+      used: (used - before) / count,
+      running: (running - used) / count,
     };
   },
 
@@ -151,8 +151,10 @@ answerTasks({
       limits: { memoryBytes, timeoutMs: 30_000 },
     });
     clearInterval(watch);
+    // Output keeps its beginning and its end; the last number is how many pages there were.
     const pages = Number(/(\d+)\n(?:\D*)$/.exec(result.output)?.[1]);
-    return { held: pages * 65_536, grown: most - before, code: result.error?.code };
+    if (!(pages > 0)) throw new Error(`the script held nothing: ${JSON.stringify(result.error)}`);
+    return { held: pages * 65_536, grown: most - before };
   },
 });
 

@@ -48,7 +48,7 @@ export default 1;`;
   },
 
   /** Megabytes of a script that waits for the host. */
-  async memory({ scripts }) {
+  async memory({ count }) {
     await run(HELLO);
     const before = await settledRss();
     const answers = [];
@@ -57,11 +57,11 @@ export default 1;`;
         answers.push(resolve);
       });
     const code = 'await env.call("s");\nexport default 1;';
-    const runs = Array.from({ length: scripts }, () => runWith(code, call));
+    const runs = Array.from({ length: count }, () => runWith(code, call));
     const running = await settledRss();
     for (const answer of answers) answer("x");
     await Promise.all(runs);
-    return { runningScript: (running - before) / scripts };
+    return { running: (running - before) / count };
   },
 
   async overshoot({ source, timeoutMs }) {

@@ -1,12 +1,14 @@
+/** The guest's console, run in Node beside Node's own. */
+/// <reference path="../../stdlib/prelude/host.d.ts" />
 import * as util from "node:util";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import inspection from "./lazy/inspect.js";
+import inspection from "../../stdlib/prelude/lazy/inspect.js";
 
 const loadLazy = vi.hoisted(() => vi.fn());
-vi.mock("./lazy.js", () => ({ loadLazy }));
+vi.mock("../../stdlib/prelude/lazy.js", () => ({ loadLazy }));
 loadLazy.mockImplementation(() => inspection);
 
-const { createConsole } = await import("./console.js");
+const { createConsole } = await import("../../stdlib/prelude/console.js");
 
 let written: [string, string][] = [];
 const console = () => createConsole((stream, text) => written.push([stream, text]));
@@ -19,7 +21,7 @@ beforeEach(() => {
 it("shows plain text and numbers without loading anything", async () => {
   vi.resetModules();
   loadLazy.mockClear();
-  const fresh = await import("./console.js");
+  const fresh = await import("../../stdlib/prelude/console.js");
   fresh.createConsole((stream, text) => written.push([stream, text])).log("a", 1, true);
   expect(written).toEqual([["stdout", "a 1 true\n"]]);
   expect(loadLazy).not.toHaveBeenCalled();

@@ -1,7 +1,7 @@
 /** The modules as scripts meet them: imported inside of the sandbox. */
 import { afterAll, describe, expect, it } from "vitest";
-import { createInterpreter } from "../runtime/interpreter/interpreter.js";
-import type { ScriptRequest } from "../runtime/interpreter/types.js";
+import { createInterpreter } from "./interpreter.js";
+import type { ScriptRequest } from "./types.js";
 
 const interpreter = createInterpreter();
 afterAll(() => interpreter[Symbol.asyncDispose]());

@@ -1,6 +1,6 @@
 /** The globals as scripts meet them, each against what Node does with the same code. */
 import { afterAll, describe, expect, it } from "vitest";
-import { createInterpreter } from "../runtime/interpreter/interpreter.js";
+import { createInterpreter } from "./interpreter.js";
 
 const interpreter = createInterpreter();
 afterAll(() => interpreter[Symbol.asyncDispose]());

@@ -1,6 +1,7 @@
+/** How the console shows values: the guest's inspection, run in Node beside Node's own. */
 import * as util from "node:util";
 import { describe, expect, it } from "vitest";
-import { inspect } from "./inspect.js";
+import { inspect } from "../../stdlib/prelude/inspect.js";
 
 class Plain {
   a = 1;
@@ -30,7 +31,7 @@ describe("what Node shows, shown the same way", () => {
       ]),
     ],
     [new Set([1, "a"])],
-    [new (class Registry extends Map {})([[1, 2]])],
+    [new (class Registry extends Map<unknown, unknown> {})([[1, 2]])],
     [new Date(0)],
     [new Date(Number.NaN)],
     [/a\/b/gi],
