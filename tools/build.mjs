@@ -2,12 +2,16 @@
  * Builds `dist/`: the CLI and the library as bundles with shared chunks, one file for each worker
  * thread, and the text of the modules that scripts import.
  */
+import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { build } from "esbuild";
 import { exportTable } from "./export-table.mjs";
+import { writeTypes } from "./types.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -24,10 +28,6 @@ const node = {
   logLevel: "warning",
   absWorkingDir: root,
 };
-
-/** Only what exists: the rooms of the house are built one after the other. */
-const present = (entries) =>
-  Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(`${root}/${file}`)));
 
 /** Settings of what runs inside of QuickJS. */
 const guest = {
@@ -48,6 +48,29 @@ const entriesOf = (folder) =>
       )
     : {};
 
+/** What bundled CommonJS needs within a module. */
+const REQUIRE =
+  'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
+
+/** Takes a package into the bundle: looking it up at start costs more than all of its code. */
+const bundled = (name) => ({
+  name: "bundled",
+  setup(bundler) {
+    bundler.onResolve({ filter: new RegExp(`^${name}$`) }, () => ({
+      path: createRequire(import.meta.url).resolve(name),
+    }));
+  },
+});
+
+/** The types of what programs import. */
+async function declarations() {
+  const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
+  await promisify(execFile)(process.execPath, [
+    join(dirname(tsc), "bin", "tsc"),
+    ...["-p", `${root}tsconfig.build.json`, "--outDir", `${out}/types`],
+  ]);
+}
+
 /** The engine's WebAssembly, changed so that its function table can be reached. */
 async function buildEngine() {
   const wasm = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
@@ -58,15 +81,19 @@ async function buildEngine() {
 await Promise.all([
   build({
     ...node,
-    entryPoints: present({ cli: "cli/main.ts", index: "runtime/index.ts" }),
+    entryPoints: { cli: "cli/main.ts", index: "runtime/index.ts" },
     outdir: out,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
+    plugins: [bundled("commander")],
+    banner: { js: REQUIRE },
   }),
+  declarations(),
+  writeTypes(`${out}/stdlib-types`),
   // Workers are files of their own: they start faster without shared chunks.
   build({
     ...node,
-    entryPoints: present({ "virtual-worker": "runtime/drivers/virtual/worker.ts" }),
+    entryPoints: { "virtual-worker": "runtime/drivers/virtual/worker.ts" },
     outdir: out,
   }),
   // The engine's glue is part of the bundle: looking up packages would double the start-up time.
@@ -74,21 +101,21 @@ await Promise.all([
     ...node,
     packages: "bundle",
     minifySyntax: true,
-    entryPoints: present({ "interpreter-worker": "runtime/interpreter/worker/main.ts" }),
+    entryPoints: { "interpreter-worker": "runtime/interpreter/worker/main.ts" },
     outdir: out,
   }),
   buildEngine(),
   // What runs inside of QuickJS: the eager prelude and one file a module.
   build({
     ...guest,
-    entryPoints: present({
+    entryPoints: {
       prelude: "stdlib/prelude/main.ts",
       spaces: "stdlib/spaces.ts",
       "spaces-async": "stdlib/spaces-async.ts",
       space: "stdlib/space.ts",
       runtime: "stdlib/runtime.ts",
       yaml: "stdlib/yaml.ts",
-    }),
+    },
     outdir: `${out}/stdlib`,
     external: ["spaces:host", "spaces:entry"],
   }),

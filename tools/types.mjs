@@ -119,8 +119,10 @@ export function withAliases(text) {
 export async function writeTypes(directory) {
   const target = directory instanceof URL ? fileURLToPath(directory) : directory;
   await mkdir(target, { recursive: true });
-  for (const file of await readdir(source)) {
-    if (!file.endsWith(".d.ts")) continue;
+  const files = (await readdir(source)).filter((file) => file.endsWith(".d.ts"));
+  const references = files.map((file) => `/// <reference path="./${file}" />\n`);
+  await writeFile(`${target}/index.d.ts`, references.join(""));
+  for (const file of files) {
     const text = await readFile(new URL(file, source), "utf8");
     await writeFile(`${target}/${file}`, withAliases(text));
   }

@@ -13,14 +13,21 @@ export const textSchema = (maxLength: number) =>
     .max(maxLength, `must be ${maxLength} characters at most`)
     .refine(noNul, "must not contain a NUL character");
 
-/** Builds a map schema whose result has no prototype, so that no key is special. */
+/**
+ * A map with keys that users choose. The reserved keys are looked for in the input itself: parsing
+ * would drop `__proto__` without a word.
+ */
 function mapSchema(key: z.ZodType<string, string>, value: z.ZodType<string, string>, most: number) {
   return z
-    .record(key, value)
-    .refine((map) => Object.keys(map).length <= most, `must have ${most} entries at most`)
+    .unknown()
     .refine(
-      (map) => !Object.keys(map).some((name) => RESERVED_KEYS.has(name)),
+      (map) => !Object.keys(map ?? {}).some((name) => RESERVED_KEYS.has(name)),
       "must not use a reserved key (__proto__, constructor, prototype)",
+    )
+    .pipe(
+      z
+        .record(key, value)
+        .refine((map) => Object.keys(map).length <= most, `must have ${most} entries at most`),
     );
 }
 

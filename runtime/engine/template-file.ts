@@ -52,7 +52,7 @@ function parseDocument(document: Document.Parsed, source: string, fail: Fail): P
   }
   const parsed = templateSpecSchema.safeParse(value);
   if (parsed.success) {
-    return { spec: parsed.data, source: source.slice(start, document.range[2]).trim() };
+    return { spec: parsed.data, source: `${source.slice(start, document.range[2]).trim()}\n` };
   }
   const [issue] = parsed.error.issues;
   if (issue === undefined) return fail(start, "The template is not valid.");

@@ -121,7 +121,7 @@ describe("a script that takes memory", () => {
     ["objects without end", "let last = null; for (;;) last = { last, more: [1, 2, 3] };"],
     ["closures without end", "const all = []; for (let i = 0; ; i++) all.push(() => i);"],
     ["one large buffer after the other", "const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));"],
-    ["a string that doubles", "let text = 'x'; for (;;) text += text + '1';"],
+    ["keys of one object without end", "const all = {}; for (let i = 0; ; i++) all['key' + i] = i;"],
     ["promises without end", "const all = []; for (;;) all.push(Promise.resolve().then(() => {}));"],
   ])("%s ends with a memory error, and the host stays below its cap", async (_, source) => {
     const result = await withPeak(source, { flags: ["--timeout", "20s"] });
@@ -198,27 +198,24 @@ describe("what a script can import", () => {
     "constructor",
   ])("not %s", async (specifier) => {
     const { symlink } = await import("node:fs/promises");
-    const path = await cli.write("imports/inner/script.ts", "");
     await cli.write("imports/secret.ts", "export default 'secret'; throw new Error('secret');");
-    const inner = dirname(path);
-    await symlink("../secret.ts", `${inner}/link.ts`).catch(existsAlready);
-    await symlink("..", `${inner}/linked`).catch(existsAlready);
+    const fixed = await cli.write("imports/inner/static.ts", `\nimport "${specifier}";`);
     await cli.write(
-      "imports/inner/script.ts",
-      `try { await import("${specifier}"); console.log("imported"); } catch (e) { console.log(e.name); }
-       import "${specifier}";`,
-    );
-    const result = await cli.run(["run", "script.ts"], { cwd: inner });
-    expect(result).toMatchObject({ code: 1, stdout: "" });
-    expect(result.stderr).toMatch(/^error: script\.ts:2:\d+: .*Cannot (find module|import) /);
-    expect(result.stderr).not.toMatch(/root:|'secret'|ENOENT/);
-    await cli.write(
-      "imports/inner/script.ts",
+      "imports/inner/dynamic.ts",
       `try { await import("${specifier}"); console.log("imported"); } catch (e) { console.log(e.message); }`,
     );
-    const dynamic = await cli.run(["run", "script.ts"], { cwd: inner });
-    expect(dynamic).toMatchObject({ code: 0, stderr: "" });
-    expect(dynamic.stdout).toMatch(/^Cannot (find module|import) /);
+    const cwd = dirname(fixed);
+    await symlink("../secret.ts", `${cwd}/link.ts`).catch(existsAlready);
+    await symlink("..", `${cwd}/linked`).catch(existsAlready);
+    const ended = await cli.run(["run", "static.ts"], { cwd });
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    expect(ended.stderr).toMatch(
+      /^error: (static\.ts:2:\d+: )?Error: Cannot (find module|import) '[^]*\[SCRIPT_FAILED]/,
+    );
+    const caught = await cli.run(["run", "dynamic.ts"], { cwd });
+    expect(caught).toMatchObject({ code: 0, stderr: "" });
+    expect(caught.stdout).toMatch(/^Cannot (find module|import) '/);
+    expect(ended.stderr + caught.stdout).not.toMatch(/root:|throw new Error|ENOENT|imports\/inner/);
   });
 
   it("files beside it, in TypeScript and JSON", async () => {
@@ -755,7 +752,7 @@ describe("fetch", () => {
     ];
     const results = await fetchAll(urls, ["--allow-net"]);
     for (const result of results) {
-      expect(result).toMatch(/^(PERMISSION_DENIED|INVALID_INPUT|TypeError)$/);
+      expect(result).toMatch(/^(PERMISSION_DENIED|INVALID_INPUT|TypeError|ERR_INVALID_URL)$/);
     }
     expect(requests).toEqual([]);
     const lines = await cli.lines(

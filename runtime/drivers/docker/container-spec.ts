@@ -4,11 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import type { ContainerCreateOptions } from "dockerode";
+import { SpacesError } from "../../contract/errors.js";
 import type { SpaceSpec } from "../driver.js";
 import { KEEPER_PATH, type Keeper } from "./keeper.js";
 
-/** The image of a space whose template names none. */
-export const DEFAULT_IMAGE = "debian:12-slim";
+/** The image of a space. @throws SpacesError `INVALID_INPUT` for a space without one */
+export function imageOf(space: SpaceSpec): string {
+  if (space.image !== undefined) return space.image;
+  throw new SpacesError("INVALID_INPUT", `The space "${space.name}" has no image.`);
+}
 
 /** Keeps a fork bomb in a space without a limit of its own from taking the machine. */
 export const DEFAULT_PIDS_LIMIT = 1024;
@@ -46,7 +50,7 @@ export function containerOptions(request: ContainerRequest): ContainerCreateOpti
   const user = space.user ?? ownerOfThisProcess();
   return {
     name: containerName(installationId, space.id),
-    Image: space.image ?? DEFAULT_IMAGE,
+    Image: imageOf(space),
     Entrypoint: keeper.command,
     Cmd: [],
     Hostname: space.name,

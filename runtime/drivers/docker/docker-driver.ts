@@ -14,7 +14,7 @@ import type {
   SpaceSpec,
 } from "../driver.js";
 import { DockerConnection } from "./connection.js";
-import { containerOptions, DEFAULT_IMAGE, LABELS } from "./container-spec.js";
+import { containerOptions, imageOf, LABELS } from "./container-spec.js";
 import { type FoundContainer, findContainer, removeContainer } from "./containers.js";
 import { DockerEngine, LIFECYCLE_TIMEOUT_MS } from "./engine.js";
 import { causeStatus, reasonOf } from "./errors.js";
@@ -191,7 +191,7 @@ class DockerDriver implements Driver {
       if (causeStatus(error) !== 404 || !/no such image|not found/i.test(reasonOf(error))) {
         throw error;
       }
-      await pullImage(this.#engine, space.image ?? DEFAULT_IMAGE, options);
+      await pullImage(this.#engine, imageOf(space), options);
       await this.#createContainer(space, options);
     }
   }

@@ -75,7 +75,6 @@ export class SpaceWorker {
       stderr: true,
       resourceLimits: WORKER_RESOURCE_LIMITS,
     });
-    this.#worker.unref();
     this.#worker.on("message", (message: unknown) => this.#receive(message));
     this.#worker.on("messageerror", (error) => this.#fail("sent an unreadable message", error));
     this.#worker.on("error", (error) => this.#died(error));
@@ -85,6 +84,8 @@ export class SpaceWorker {
         resolve();
       });
     });
+    // Last, because a listener for messages takes a reference again.
+    this.#worker.unref();
   }
 
   /** Whether the worker still takes commands. */
