@@ -7,7 +7,7 @@ const built = /\/dist\/(chunks\/)?[^/]+$/.test(here)
   ? new URL(here.includes("/dist/chunks/") ? "../" : "./", here)
   : new URL("../dist/", here);
 
-/** The URL of a built file, such as `interpreter-worker.js`. */
+/** The URL of a built file, such as `interpreter-worker.cjs`. */
 export function artifactUrl(name: string): URL {
   return new URL(name, built);
 }

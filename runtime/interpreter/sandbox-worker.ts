@@ -40,7 +40,7 @@ export class SandboxWorker {
       prebuild: !oneShot,
       memoryBytes: DEFAULT_LIMITS.memoryBytes,
     };
-    this.#worker = new Worker(artifactUrl("interpreter-worker.js"), {
+    this.#worker = new Worker(artifactUrl("interpreter-worker.cjs"), {
       workerData: data,
       env: {},
       argv: [],

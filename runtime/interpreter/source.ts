@@ -2,7 +2,7 @@
  * Makes JavaScript of a script's source: checks it, and strips types from TypeScript so that every
  * line and column stays where it is. Stripped text is cached on disk by the hash of its source.
  */
-import { TypeCache } from "./type-cache.js";
+import type { TypeCache } from "./type-cache.js";
 
 /** JavaScript, or where and why the TypeScript is not understood. */
 export type LoadedSource =
@@ -40,11 +40,12 @@ interface StripError {
 }
 
 export class SourceLoader {
-  readonly #cache: TypeCache | undefined;
+  readonly #cacheDir: string | undefined;
+  #cache: Promise<TypeCache | undefined> | undefined;
 
   /** @param cacheDir directory for stripped TypeScript; none means no cache */
   constructor(cacheDir: string | undefined) {
-    this.#cache = cacheDir === undefined ? undefined : new TypeCache(cacheDir);
+    this.#cacheDir = cacheDir;
   }
 
   /** The JavaScript of a file; TypeScript is told by the ending `.ts` or `.mts`. */
@@ -53,19 +54,28 @@ export class SourceLoader {
       return { text: withoutMark(source) };
     }
     const text = withoutMark(source);
-    const cached = await this.#cache?.read(text);
+    this.#cache ??= openCache(this.#cacheDir);
+    const cache = await this.#cache;
+    const cached = await cache?.read(text);
     if (cached !== undefined) {
       return { text: cached };
     }
     const { default: typescript } = await import("@swc/wasm-typescript");
     try {
       const stripped = typescript.transformSync(text, { mode: "strip-only", module: true }).code;
-      await this.#cache?.write(text, stripped);
+      await cache?.write(text, stripped);
       return { text: stripped };
     } catch (error) {
       return syntaxError(error);
     }
   }
+}
+
+/** Loaded for TypeScript only: what it needs of Node costs more than starting a small script. */
+async function openCache(directory: string | undefined): Promise<TypeCache | undefined> {
+  if (directory === undefined) return undefined;
+  const { TypeCache } = await import("./type-cache.js");
+  return new TypeCache(directory);
 }
 
 function syntaxError(error: unknown): LoadedSource {

@@ -397,33 +397,55 @@ describe("the sandbox", () => {
     expect(lines.at(-1)).toMatch(/^undefined /);
   });
 
-  it("holds when a script changes all that it can reach", async () => {
+  it("keeps the modules as they are, whatever a script assigns", async () => {
     const lines = await cli.lines(`
       import spaces from "spaces";
-      const outcome = (change) => { try { return change() === false ? "kept" : "done"; } catch (e) { return e.name; } };
-      console.log(outcome(() => { spaces.start = 1; }), outcome(() => delete spaces.start),
-        outcome(() => { spaces.start.x = 1; }), outcome(() => Object.setPrototypeOf(spaces, null)));
+      const changes = [
+        () => { spaces.start = 1; }, () => delete spaces.start, () => { spaces.start.x = 1; },
+        () => Object.setPrototypeOf(spaces, null), () => Object.defineProperty(spaces, "x", { value: 1 }),
+      ];
+      for (const change of changes) {
+        try { change(); console.log("done"); } catch (e) { console.log(e.name); }
+      }
+    `);
+    expect(lines).toEqual(Array.from({ length: 5 }, () => "TypeError"));
+  });
+
+  it("tells the host the truth though a script has changed the built-in objects", async () => {
+    const lines = await cli.lines(`
+      import spaces from "spaces";
       const log = console.log;
       Object.prototype.then = function (resolve) { resolve("stolen"); };
       Object.prototype.toJSON = () => "stolen";
-      Object.prototype.space = "dev";
+      Object.prototype.space = "nope";
       Object.prototype.get = () => "stolen";
-      Array.prototype[Symbol.iterator] = () => { throw new Error("stolen"); };
-      Array.prototype.map = Array.prototype.join = String.prototype.slice = () => "stolen";
       JSON.stringify = JSON.parse = () => "stolen";
-      Promise.prototype.then = () => "stolen";
+      Promise.prototype.then = Promise.prototype.catch = () => "stolen";
+      String.prototype.toString = Number.prototype.toJSON = () => "stolen";
       Error.prepareStackTrace = () => "stolen";
-      globalThis.Error = globalThis.Promise = globalThis.Object = function () { return "stolen"; };
-      log(spaces.run("dev", "echo intact"));
+      globalThis.Error = globalThis.Promise = globalThis.JSON = function () { return "stolen"; };
+      log(spaces.run("dev", "printf intact"));
       try { spaces.start("nope"); } catch (e) { log(e.code); }
-      delete Object.prototype.then;
     `);
-    expect(lines.slice(0, 3)).toEqual([
-      "TypeError TypeError TypeError TypeError",
-      "intact",
-      "",
-    ]);
-    expect(lines[3]).toBe("SPACE_NOT_FOUND");
+    expect(lines).toEqual(["intact", "SPACE_NOT_FOUND"]);
+  });
+
+  it("fails as a script fails, not as a sandbox, when the built-in objects are broken", async () => {
+    const result = await cli.script(`
+      import spaces from "spaces";
+      const broken = () => { throw new Error("broken"); };
+      for (const type of [Object, Function, Array, String, Promise, Map, Set, Error, RegExp]) {
+        for (const holder of [type.prototype, type]) {
+          for (const key of Reflect.ownKeys(holder)) {
+            if (key === "constructor" || key === "prototype") continue;
+            try { Reflect.defineProperty(holder, key, { value: broken }); } catch {}
+          }
+        }
+      }
+      spaces.run("dev", "printf intact");
+    `);
+    expect([0, 1]).toContain(result.code);
+    expect(result.stderr).not.toContain("[INTERNAL]");
   });
 
   it("survives a callback of the script's that calls the host again and again", async () => {
@@ -685,12 +707,9 @@ describe("fetch", () => {
   });
 
   it("with --allow-net reaches no private address in any spelling", async () => {
+    const names = ["localhost", "LOCALHOST", "localhost.", "a.localhost", "ip6-localhost"];
     const hosts = [
       "127.0.0.1",
-      "localhost",
-      "localhost.",
-      "LOCALHOST",
-      "a.localhost",
       "127.1",
       "127.0.1",
       "2130706433",
@@ -731,8 +750,12 @@ describe("fetch", () => {
       "255.255.255.255",
       "168.63.129.16",
     ];
-    const urls = hosts.map((host) => `http://${host}:${port}/`);
+    const urls = [...hosts, ...names].map((host) => `http://${host}:${port}/`);
     const results = await fetchAll(urls, ["--allow-net"]);
+    // Whether such a name leads anywhere is up to the machine's resolver.
+    for (const result of results.slice(hosts.length)) {
+      expect(result).toMatch(/^(PERMISSION_DENIED|TypeError)$/);
+    }
     const refused = Object.fromEntries(hosts.map((host, index) => [host, results[index]]));
     expect(refused).toEqual(Object.fromEntries(hosts.map((host) => [host, "PERMISSION_DENIED"])));
     expect(requests).toEqual([]);

@@ -130,7 +130,7 @@ static void signal_group(const struct supervisor_message *message) {
 static void read_control(void) {
   struct supervisor_message message;
   ssize_t count = recv(control_fd, &message, sizeof message, MSG_DONTWAIT);
-  if (count < 0) return;
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count != sizeof message) {
     /* The agent has gone: without it nobody could ever end this tree. */
     kill_tree(KILL_MS);
@@ -197,6 +197,5 @@ pid_t supervisor_start(struct spawn_plan *plan, int control) {
     kill(main_pid, SIGKILL);
     give_up(errno);
   }
-  if (chdir("/") < 0) give_up(errno);
   supervise();
 }

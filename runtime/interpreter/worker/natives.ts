@@ -3,8 +3,6 @@
  * Each takes and gives JSON-safe values; bytes pass as strings of one character a byte. Inputs come
  * from the guest and may be anything.
  */
-import { randomBytes, randomUUID } from "node:crypto";
-import { performance } from "node:perf_hooks";
 import { callIntl } from "./intl.js";
 import { parseYaml, stringifyYaml } from "./yaml.js";
 
@@ -76,9 +74,10 @@ const functions: Record<string, (input: Input) => unknown> = {
 
   "crypto.random": (input) => {
     const size = Number(input.size);
-    return randomBytes(Math.min(Math.max(0, size || 0), MAX_RANDOM_BYTES)).toString("latin1");
+    const bytes = Buffer.alloc(Math.min(Math.max(0, size || 0), MAX_RANDOM_BYTES));
+    return crypto.getRandomValues(bytes).toString("latin1");
   },
-  "crypto.uuid": () => randomUUID(),
+  "crypto.uuid": () => crypto.randomUUID(),
   "clock.now": () => performance.now(),
 
   "yaml.parse": (input) => parseYaml(string(input, "text")),

@@ -1,0 +1,703 @@
+/*
+ * The life of the space's processes: starting, signalling, killing, listing, and how long the record
+ * of one that has ended is kept. The bytes are in stream.c.
+ */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct process *processes;
+static int process_count;
+
+struct process *process_find(const uint8_t *id) {
+  for (struct process *p = processes; p != NULL; p = p->next) {
+    if (memcmp(p->id, id, ID_BYTES) == 0) return p;
+  }
+  return NULL;
+}
+
+/* ---- answers ---- */
+
+static void answer_spawn_error(struct process *p, int fault, int error) {
+  struct connection *c = connection_by_serial(p->spawn_serial);
+  if (c == NULL) return;
+  struct frame f = frame_begin(c, R_SPAWN_ERROR);
+  frame_u32(&f, p->spawn_request);
+  frame_u8(&f, (uint8_t)fault);
+  frame_u32(&f, (uint32_t)error);
+  frame_end(&f);
+}
+
+static void answer_spawned(struct process *p) {
+  struct connection *c = connection_by_serial(p->spawn_serial);
+  if (c == NULL) return;
+  struct frame f = frame_begin(c, R_SPAWNED);
+  frame_u32(&f, p->spawn_request);
+  frame_u32(&f, (uint32_t)p->pid);
+  frame_end(&f);
+}
+
+static void answer_killed(uint32_t serial, uint32_t request, uint32_t left) {
+  struct connection *c = connection_by_serial(serial);
+  if (c == NULL) return;
+  struct frame f = frame_begin(c, R_KILLED);
+  frame_u32(&f, request);
+  frame_u32(&f, left);
+  frame_end(&f);
+}
+
+static void answer_signal(uint32_t serial, uint32_t request, int error) {
+  struct connection *c = connection_by_serial(serial);
+  if (c == NULL) return;
+  if (error == 0) {
+    send_ok(c, request);
+  } else {
+    send_error(c, request, error);
+  }
+}
+
+static void send_gone(struct process *p) {
+  if (p->owner == NULL) return;
+  struct frame f = frame_begin(p->owner, R_GONE);
+  frame_bytes(&f, p->id, ID_BYTES);
+  frame_end(&f);
+}
+
+/* ---- how long a record is kept ---- */
+
+static void process_free(struct process *p) {
+  for (struct process **link = &processes; *link != NULL; link = &(*link)->next) {
+    if (*link != p) continue;
+    *link = p->next;
+    break;
+  }
+  process_count--;
+  streams_free(p);
+  source_close(&p->control);
+  if (p->terminal >= 0) close(p->terminal);
+  free_later(p);
+}
+
+static bool is_kept(const struct process *p) { return p->gone && p->exit_told && p->detached; }
+
+static size_t kept_bytes(const struct process *p) {
+  return p->streams[0].ring.capacity + p->streams[1].ring.capacity;
+}
+
+static void trim_kept(void) {
+  for (;;) {
+    struct process *oldest = NULL;
+    size_t bytes = 0;
+    int count = 0;
+    for (struct process *p = processes; p != NULL; p = p->next) {
+      if (!is_kept(p) || streams_attached(p)) continue;
+      count++;
+      bytes += kept_bytes(p);
+      if (oldest == NULL || p->exited_at < oldest->exited_at) oldest = p;
+    }
+    if (oldest == NULL || (count <= MAX_KEPT && bytes <= KEPT_RING_BYTES)) return;
+    process_free(oldest);
+  }
+}
+
+/* Looks what follows from what has changed; may free the process. */
+void process_settle(struct process *p) {
+  bool exited = p->exit_kind != EXIT_NONE;
+  bool drained = p->terminal < 0 || p->streams[0].ended || now_ms() >= p->drain_until;
+  if (exited && !p->exit_told && drained) {
+    p->drain_until = 0;
+    streams_tell_exit(p);
+  }
+  streams_refresh(p);
+  if (!p->gone || !p->exit_told || streams_attached(p)) return;
+  if (p->detached) return;
+  send_gone(p);
+  process_free(p);
+}
+
+/* ---- the supervisor's side ---- */
+
+static void tell_supervisor(struct process *p, struct supervisor_message message) {
+  send(p->control.fd, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static struct waiter take_waiter(struct process *p, int index) {
+  struct waiter w = p->waiters[index];
+  p->waiters[index] = p->waiters[--p->waiter_count];
+  return w;
+}
+
+static void answer_waiter(struct process *p, const struct supervisor_message *message) {
+  for (int i = 0; i < p->waiter_count; i++) {
+    struct waiter *w = &p->waiters[i];
+    if (w->serial != message->serial || w->request != message->request) continue;
+    bool killing = take_waiter(p, i).kill;
+    if (killing) {
+      answer_killed(message->serial, message->request, (uint32_t)message->a);
+    } else {
+      answer_signal(message->serial, message->request, message->a);
+    }
+    return;
+  }
+}
+
+static void main_exited(struct process *p, enum exit_kind kind, int value) {
+  p->exit_kind = kind;
+  p->exit_value = value;
+  p->exited_at = wall_ms();
+  streams_main_exited(p);
+}
+
+/* Orphans of a killed supervisor are the agent's children now, the only ones that are no supervisor. */
+static void kill_orphans(void) {
+  static pid_t supervisors[MAX_PROCESSES];
+  int count = 0;
+  for (struct process *p = processes; p != NULL && count < MAX_PROCESSES; p = p->next) {
+    if (!p->gone) supervisors[count++] = p->supervisor;
+  }
+  for (int turn = 0; turn < 16 && tree_signal(SIGSTOP, supervisors, count) > 0; turn++) continue;
+  tree_signal(SIGKILL, supervisors, count);
+}
+
+/* The supervisor has ended, in order or (`lost`) because something in the space killed it. */
+static void tree_gone(struct process *p, bool lost) {
+  source_close(&p->control);
+  p->gone = true;
+  if (lost) kill_orphans();
+  if (!p->started) {
+    answer_spawn_error(p, FAULT_AGENT, ECHILD);
+    process_free(p);
+    return;
+  }
+  if (p->exit_kind == EXIT_NONE) main_exited(p, EXIT_LOST, 0);
+  streams_tree_gone(p);
+  while (p->waiter_count > 0) {
+    struct waiter w = take_waiter(p, 0);
+    if (w.kill) {
+      answer_killed(w.serial, w.request, 0);
+    } else {
+      answer_signal(w.serial, w.request, ESRCH);
+    }
+  }
+  process_settle(p);
+}
+
+static void control_ready(struct source *source, uint32_t events) {
+  struct process *p = container(source, struct process, control);
+  struct supervisor_message message;
+  (void)events;
+  ssize_t count = recv(source->fd, &message, sizeof message, MSG_DONTWAIT);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count != sizeof message) {
+    tree_gone(p, true);
+    return;
+  }
+  switch (message.type) {
+    case M_STARTED:
+      p->pid = message.a;
+      p->started = true;
+      answer_spawned(p);
+      break;
+    case M_FAILED:
+      answer_spawn_error(p, message.a, message.b);
+      process_free(p);
+      break;
+    case M_EXITED:
+      main_exited(p, (enum exit_kind)message.a, message.b);
+      process_settle(p);
+      break;
+    case M_SIGNALLED:
+    case M_KILLED: answer_waiter(p, &message); break;
+    case M_GONE: tree_gone(p, false); break;
+    default: break;
+  }
+}
+
+void processes_reap(void) {
+  while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+}
+
+/* ---- spawning ---- */
+
+struct spawn_request {
+  uint32_t request;
+  const uint8_t *id;
+  uint16_t flags, columns, rows;
+  uint32_t uid, gid, credit[STREAMS];
+  struct spawn_plan plan;
+  uint32_t argc;
+};
+
+/* Copies a list of strings behind `*text`, ending each with NUL. */
+static bool copy_strings(struct reader *r, uint32_t count, char **list, char **text) {
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t bytes = read_u32(r);
+    const uint8_t *from = read_bytes(r, bytes);
+    if (r->bad || memchr(from, 0, bytes) != NULL) return false;
+    memcpy(*text, from, bytes);
+    (*text)[bytes] = '\0';
+    list[i] = *text;
+    *text += bytes + 1;
+  }
+  list[count] = NULL;
+  return true;
+}
+
+/* One block holds the lists and all strings: each string needs one byte more, in place of its length. */
+static bool read_plan(struct reader *r, struct spawn_request *s) {
+  struct reader ahead = *r;
+  read_bytes(&ahead, read_u32(&ahead));
+  uint32_t argc = read_u32(&ahead);
+  if (ahead.bad || argc == 0 || argc > MAX_ARGS) return false;
+  for (uint32_t i = 0; i < argc; i++) read_bytes(&ahead, read_u32(&ahead));
+  uint32_t envc = read_u32(&ahead);
+  if (ahead.bad || envc > MAX_ARGS) return false;
+  size_t lists = ((size_t)argc + envc + 2 + 2) * sizeof(char *);
+  char *block = malloc(lists + r->left);
+  if (block == NULL) return false;
+  char **list = (char **)(void *)block, *text = block + lists;
+  s->plan.block = block;
+  s->plan.argv = list + 2;
+  s->plan.envp = list + 2 + argc + 1;
+  s->argc = argc;
+  bool good = copy_strings(r, 1, list, &text);
+  s->plan.cwd = list[0];
+  good = good && read_u32(r) == argc && copy_strings(r, argc, s->plan.argv, &text);
+  good = good && read_u32(r) == envc && copy_strings(r, envc, s->plan.envp, &text);
+  return good && !r->bad && r->left == 0;
+}
+
+static bool read_spawn(struct reader *r, struct spawn_request *s) {
+  s->request = read_u32(r);
+  s->id = read_bytes(r, ID_BYTES);
+  s->flags = read_u16(r);
+  s->columns = read_u16(r);
+  s->rows = read_u16(r);
+  s->uid = read_u32(r);
+  s->gid = read_u32(r);
+  s->credit[0] = read_u32(r);
+  s->credit[1] = read_u32(r);
+  if (r->bad || s->credit[0] > MAX_CREDIT || s->credit[1] > MAX_CREDIT) return false;
+  s->plan.pty = (s->flags & SPAWN_PTY) != 0;
+  s->plan.set_user = (s->flags & SPAWN_USER) != 0;
+  s->plan.uid = s->uid;
+  s->plan.gid = s->gid;
+  return read_plan(r, s);
+}
+
+static void summarise(struct process *p, const struct spawn_request *s) {
+  size_t used = 0;
+  for (uint32_t i = 0; i < s->argc && i < 256; i++) {
+    size_t bytes = strlen(s->plan.argv[i]), room = sizeof p->summary - used;
+    if (room < 3) break;
+    if (bytes > room - 2) bytes = room - 2;
+    put_u16(p->summary + used, (uint16_t)bytes);
+    memcpy(p->summary + used + 2, s->plan.argv[i], bytes);
+    used += 2 + bytes;
+    p->argc++;
+  }
+  p->summary_bytes = (uint16_t)used;
+}
+
+/* The descriptors of a new process: the agent's ends and its own. */
+struct ends {
+  int input, output[STREAMS], terminal;
+  int theirs[3];
+};
+
+static void close_all(const int *fds, int count) {
+  for (int i = 0; i < count; i++) {
+    if (fds[i] >= 0 && (i == 0 || fds[i] != fds[i - 1])) close(fds[i]);
+  }
+}
+
+static void close_ours(struct ends *e) {
+  int ours[] = {e->input, e->output[0], e->output[1], e->terminal};
+  close_all(ours, 4);
+}
+
+/* A pipe that a process opens again by /dev/stdout must belong to it. */
+static bool open_pipe(const struct spawn_request *s, int *reading, int *writing) {
+  int both[2];
+  if (pipe2(both, O_CLOEXEC) < 0) return false;
+  *reading = both[0];
+  *writing = both[1];
+  if (s->plan.set_user && fchown(both[0], s->uid, s->gid) < 0 && errno != EPERM && errno != EINVAL) {
+    return false;
+  }
+  return true;
+}
+
+static bool open_pipes(const struct spawn_request *s, struct ends *e) {
+  if (s->flags & SPAWN_STDIN) {
+    if (!open_pipe(s, &e->theirs[0], &e->input)) return false;
+  } else {
+    e->theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (e->theirs[0] < 0) {
+      /* An empty image: a pipe that nobody can write to ends as well. */
+      int writing = -1;
+      if (!open_pipe(s, &e->theirs[0], &writing)) return false;
+      close(writing);
+    }
+  }
+  return open_pipe(s, &e->output[0], &e->theirs[1]) && open_pipe(s, &e->output[1], &e->theirs[2]);
+}
+
+static bool open_terminal(const struct spawn_request *s, struct ends *e) {
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0) master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0) return false;
+  e->terminal = master;
+  int unlocked = 0;
+  if (ioctl(master, TIOCSPTLCK, &unlocked) < 0) return false;
+  /* By ioctl, not by path: /dev/pts may be another instance. */
+  int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) return false;
+  e->theirs[0] = e->theirs[1] = e->theirs[2] = slave;
+  struct winsize size = {.ws_col = s->columns, .ws_row = s->rows};
+  ioctl(master, TIOCSWINSZ, &size);
+  if (s->plan.set_user && fchown(slave, s->uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL) {
+    return false;
+  }
+  e->output[0] = fcntl(master, F_DUPFD_CLOEXEC, 3);
+  e->input = fcntl(master, F_DUPFD_CLOEXEC, 3);
+  return e->output[0] >= 0 && e->input >= 0;
+}
+
+static void process_begin(struct process *p, struct connection *c, const struct spawn_request *s,
+                          const struct ends *e) {
+  memcpy(p->id, s->id, ID_BYTES);
+  p->detached = (s->flags & SPAWN_DETACHED) != 0;
+  p->owner = p->detached ? NULL : c;
+  p->started_at = wall_ms();
+  p->terminal = e->terminal;
+  for (int index = 0; index < STREAMS; index++) stream_init(p, index, e->output[index]);
+  input_init(p, e->input);
+  if (e->input >= 0) p->stdin_owner = c;
+  summarise(p, s);
+  if ((s->flags & SPAWN_UNATTACHED) == 0) {
+    struct attachment *a = stream_attach(p, c);
+    for (int index = 0; index < STREAMS; index++) a->credit[index] = s->credit[index];
+  }
+  p->next = processes;
+  processes = p;
+  process_count++;
+}
+
+/* Gives 0, or the errno for which nothing was started. */
+static int start_process(struct process *p, struct connection *c, struct spawn_request *s) {
+  struct ends e = {.input = -1, .output = {-1, -1}, .terminal = -1, .theirs = {-1, -1, -1}};
+  int control[2] = {-1, -1}, error = 0;
+  if (!(s->plan.pty ? open_terminal(s, &e) : open_pipes(s, &e)) ||
+      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
+    error = errno;
+  }
+  memcpy(s->plan.stdio, e.theirs, sizeof e.theirs);
+  if (error == 0) p->supervisor = supervisor_start(&s->plan, control[1]);
+  if (error == 0 && p->supervisor < 0) error = errno;
+  close_all(e.theirs, 3);
+  if (control[1] >= 0) close(control[1]);
+  if (error != 0) {
+    close_ours(&e);
+    if (control[0] >= 0) close(control[0]);
+    return error;
+  }
+  p->control = (struct source){.fd = control[0], .ready = control_ready};
+  process_begin(p, c, s, &e);
+  source_watch(&p->control, EPOLLIN);
+  return 0;
+}
+
+void process_spawn(struct connection *c, struct reader *r) {
+  struct spawn_request s = {0};
+  if (!read_spawn(r, &s)) {
+    free(s.plan.block);
+    r->bad = true;
+    return;
+  }
+  struct process *p = calloc(1, sizeof *p);
+  int error = p == NULL ? ENOMEM : 0;
+  if (error == 0 && process_find(s.id) != NULL) error = EEXIST;
+  if (error == 0 && process_count >= MAX_PROCESSES) error = EAGAIN;
+  if (error == 0) {
+    p->spawn_serial = c->serial;
+    p->spawn_request = s.request;
+    error = start_process(p, c, &s);
+  }
+  free(s.plan.block);
+  if (error == 0) return;
+  free(p);
+  struct process none = {.spawn_serial = c->serial, .spawn_request = s.request};
+  answer_spawn_error(&none, FAULT_AGENT, error);
+}
+
+/* ---- requests about a process ---- */
+
+static struct process *read_process(struct connection *c, struct reader *r, uint32_t *request) {
+  *request = read_u32(r);
+  const uint8_t *id = read_bytes(r, ID_BYTES);
+  if (r->bad) return NULL;
+  struct process *p = process_find(id);
+  if (p == NULL || !p->started) send_error(c, *request, ESRCH);
+  return p != NULL && p->started ? p : NULL;
+}
+
+static uint64_t attach_offset(const struct stream *s, uint64_t wanted) {
+  if (wanted < s->ring.start) return s->ring.start;
+  return wanted > s->ring.head ? s->ring.head : wanted;
+}
+
+static void send_attached(struct process *p, const struct attachment *a, uint32_t request) {
+  uint32_t window = p->stdin_owner == a->c && p->input.fd >= 0
+                        ? (uint32_t)(WINDOW_BYTES - buffer_used(&p->stdin_bytes))
+                        : 0;
+  struct frame f = frame_begin(a->c, R_ATTACHED);
+  frame_u32(&f, request);
+  frame_u32(&f, (uint32_t)p->pid);
+  frame_u64(&f, a->offset[0]);
+  frame_u64(&f, a->offset[1]);
+  frame_u32(&f, window);
+  frame_u8(&f, p->terminal >= 0);
+  frame_end(&f);
+}
+
+void process_attach(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  uint8_t flags = read_u8(r);
+  uint64_t offset[STREAMS];
+  uint32_t credit[STREAMS];
+  for (int index = 0; index < STREAMS; index++) offset[index] = read_u64(r);
+  for (int index = 0; index < STREAMS; index++) credit[index] = read_u32(r);
+  if (r->bad || credit[0] > MAX_CREDIT || credit[1] > MAX_CREDIT) {
+    r->bad = true;
+    return;
+  }
+  struct attachment *a = NULL;
+  for (int i = 0; i < MAX_ATTACHMENTS; i++) {
+    if (p->attachments[i].c == c) {
+      send_error(c, request, EBUSY);
+      return;
+    }
+  }
+  a = stream_attach(p, c);
+  if (a == NULL) {
+    send_error(c, request, EUSERS);
+    return;
+  }
+  a->follow = (flags & ATTACH_FOLLOW) != 0;
+  for (int index = 0; index < STREAMS; index++) {
+    a->offset[index] = attach_offset(&p->streams[index], offset[index]);
+    a->credit[index] = credit[index];
+  }
+  if (flags & ATTACH_STDIN) {
+    p->stdin_owner = c;
+    p->stdin_owed = 0;
+  }
+  send_attached(p, a, request);
+  if (p->exit_told) send_exit(p, c);
+  streams_pump(p);
+  process_settle(p);
+}
+
+void process_detach(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  uint8_t lives_on = read_u8(r);
+  if (r->bad) return;
+  if (lives_on) {
+    p->detached = true;
+    p->owner = NULL;
+  }
+  streams_detach(p, c);
+  send_ok(c, request);
+  process_settle(p);
+}
+
+static void ask_supervisor(struct connection *c, struct process *p, uint32_t request,
+                           struct supervisor_message message) {
+  bool killing = message.type == M_KILL;
+  if (p->gone) {
+    if (killing) {
+      answer_killed(c->serial, request, 0);
+    } else {
+      send_error(c, request, ESRCH);
+    }
+    return;
+  }
+  message.serial = c->serial;
+  message.request = request;
+  if (p->waiter_count == MAX_WAITERS ||
+      send(p->control.fd, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    send_error(c, request, EAGAIN);
+    return;
+  }
+  p->waiters[p->waiter_count++] =
+      (struct waiter){.serial = c->serial, .request = request, .kill = killing};
+}
+
+void process_signal(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  uint8_t number = read_u8(r);
+  if (r->bad) return;
+  if (number == 0 || number >= NSIG) {
+    send_error(c, request, EINVAL);
+    return;
+  }
+  pid_t group = 0;
+  if (p->terminal >= 0 && ioctl(p->terminal, TIOCGPGRP, &group) < 0) group = 0;
+  ask_supervisor(c, p, request, (struct supervisor_message){.type = M_SIGNAL, .a = number, .b = group});
+}
+
+void process_kill(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  uint32_t budget = read_u32(r);
+  if (r->bad) return;
+  if (budget == 0) budget = KILL_MS;
+  if (budget > MAX_KILL_MS) budget = MAX_KILL_MS;
+  ask_supervisor(c, p, request, (struct supervisor_message){.type = M_KILL, .a = (int32_t)budget});
+}
+
+void process_resize(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  uint16_t columns = read_u16(r), rows = read_u16(r);
+  if (r->bad) return;
+  struct winsize size = {.ws_col = columns, .ws_row = rows};
+  if (p->terminal < 0) {
+    send_error(c, request, ENOTTY);
+  } else if (ioctl(p->terminal, TIOCSWINSZ, &size) < 0) {
+    send_error(c, request, errno);
+  } else {
+    send_ok(c, request);
+  }
+}
+
+static uint8_t list_flags(const struct process *p) {
+  return (uint8_t)((p->exit_kind == EXIT_NONE) | (p->exit_kind != EXIT_NONE && !p->gone) << 1 |
+                   p->detached << 2 | (p->terminal >= 0) << 3 | (p->input.fd >= 0) << 4);
+}
+
+static void send_process(struct connection *c, const struct process *p, uint32_t request) {
+  struct frame f = frame_begin(c, R_PROCESS);
+  frame_u32(&f, request);
+  frame_bytes(&f, p->id, ID_BYTES);
+  frame_u32(&f, (uint32_t)p->pid);
+  frame_u8(&f, list_flags(p));
+  frame_u8(&f, (uint8_t)p->exit_kind);
+  frame_u32(&f, (uint32_t)p->exit_value);
+  frame_u64(&f, (uint64_t)p->started_at);
+  frame_u64(&f, (uint64_t)p->exited_at);
+  for (int index = 0; index < STREAMS; index++) {
+    frame_u64(&f, p->streams[index].ring.start);
+    frame_u64(&f, p->streams[index].ring.head);
+  }
+  frame_u16(&f, p->argc);
+  frame_bytes(&f, p->summary, p->summary_bytes);
+  frame_end(&f);
+}
+
+void process_list(struct connection *c, struct reader *r) {
+  uint32_t request = read_u32(r);
+  if (r->bad) return;
+  for (const struct process *p = processes; p != NULL; p = p->next) {
+    if (p->started) send_process(c, p, request);
+  }
+  struct frame f = frame_begin(c, R_LIST_END);
+  frame_u32(&f, request);
+  frame_end(&f);
+}
+
+void process_release(struct connection *c, struct reader *r) {
+  uint32_t request;
+  struct process *p = read_process(c, r, &request);
+  if (p == NULL) return;
+  if (!p->gone) {
+    send_error(c, request, EBUSY);
+    return;
+  }
+  send_ok(c, request);
+  process_free(p);
+}
+
+/* ---- all processes ---- */
+
+void processes_drop_connection(struct connection *c) {
+  for (struct process *p = processes, *next; p != NULL; p = next) {
+    next = p->next;
+    bool owned = p->owner == c;
+    if (owned) p->owner = NULL;
+    streams_detach(p, c);
+    if (owned && !p->gone) {
+      tell_supervisor(p, (struct supervisor_message){.type = M_KILL, .a = KILL_MS});
+    }
+    process_settle(p);
+  }
+}
+
+/* Begins behind the one that took the last room, so that none starves. */
+void processes_pump(struct connection *c) {
+  static int first;
+  struct process *p = processes;
+  int skip = process_count > 0 ? first % process_count : 0;
+  for (int i = 0; i < skip; i++) p = p->next;
+  for (int left = process_count; left > 0 && p != NULL && connection_has_room(c); left--) {
+    struct process *next = p->next != NULL ? p->next : processes;
+    first++;
+    streams_pump(p);
+    process_settle(p);
+    p = next == p ? NULL : next;
+  }
+}
+
+int64_t processes_deadline(int64_t now) {
+  int64_t soonest = INT64_MAX;
+  for (struct process *p = processes, *next; p != NULL; p = next) {
+    next = p->next;
+    if (p->drain_until == 0) continue;
+    if (p->drain_until <= now) {
+      process_settle(p);
+    } else if (p->drain_until < soonest) {
+      soonest = p->drain_until;
+    }
+  }
+  trim_kept();
+  return soonest;
+}
+
+void processes_terminate(void) {
+  for (struct process *p = processes; p != NULL; p = p->next) {
+    if (!p->gone) tell_supervisor(p, (struct supervisor_message){.type = M_TERMINATE});
+  }
+}
+
+void processes_kill(void) {
+  for (struct process *p = processes; p != NULL; p = p->next) {
+    if (!p->gone) tell_supervisor(p, (struct supervisor_message){.type = M_KILL, .a = KILL_MS});
+  }
+}
+
+bool processes_all_gone(void) {
+  for (struct process *p = processes; p != NULL; p = p->next) {
+    if (!p->gone) return false;
+  }
+  return true;
+}
