@@ -49,7 +49,7 @@ export class LibsqlDialect extends SqliteDialect {
   }
 
   override createDriver(): Driver {
-    return new PatientDriver({ database: this.#database });
+    return new PatientDriver(this.#database);
   }
 }
 
@@ -62,12 +62,24 @@ class TransactionalAdapter extends SqliteAdapter {
 
 /** Takes the write lock when a transaction begins, so that it cannot fail half-way through. */
 class PatientDriver extends SqliteDriver {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    super({ database });
+    this.#database = database;
+  }
+
   override async acquireConnection(): Promise<DatabaseConnection> {
     return new PatientConnection(await super.acquireConnection());
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw("begin immediate"));
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    // SQLite has rolled back by itself where the disk was full or failed.
+    if (this.#database.inTransaction) await super.rollbackTransaction(connection);
   }
 }
 
