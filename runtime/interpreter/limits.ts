@@ -36,7 +36,7 @@ export const WORKER_RESOURCES = {
 } as const;
 
 /** What a script gets to end by itself, after its deadline, before its worker is killed. */
-export const GRACE_MS = 100;
+export const GRACE_MS = 60;
 /** Promise jobs that run between two looks at the clock. */
 export const JOBS_PER_TURN = 1000;
 /** Timers that a script can have at once. */

@@ -47,7 +47,9 @@ async function main({ only, json, quick, write }) {
   const names = only ?? Object.keys(AREAS);
   const unknown = names.find((name) => !Object.hasOwn(AREAS, name));
   if (unknown !== undefined) throw new Error(`there is no area "${unknown}"\n\n${HELP}`);
-  if (write && only !== undefined) throw new Error("--write needs all areas: leave --only out");
+  if (write && (quick || only !== undefined)) {
+    throw new Error("--write keeps full measurements of all areas: leave --only and --quick out");
+  }
 
   const facts = machineFacts();
   const rows = [];
@@ -74,6 +76,8 @@ async function measureArea(name, context) {
   } catch (error) {
     process.stderr.write(`${name} could not be measured: ${error.stack}\n`);
     process.exitCode = 1;
-    return [{ area: name, what: name, skipped: `failed: ${error.message.split("\n")[0]}` }];
+    return [
+      { area: name, what: name, skipped: `failed: ${error.message.split("\n")[0].slice(0, 80)}` },
+    ];
   }
 }

@@ -1,7 +1,7 @@
 /** What is left when a process is killed at the worst moment: nothing that is stuck. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dockerAvailability } from "../support/docker.js";
 import { CliHome } from "../support/cli.js";
+import { dockerAvailability } from "../support/docker.js";
 
 interface Shown {
   readonly name: string;
@@ -57,8 +57,7 @@ describe.each([
       const running = cli.run(["exec", "s", "--", "sleep", "30"], {
         onStart: (child) => (kill = () => child.kill("SIGKILL")),
       });
-      const activity = async () =>
-        (await cli.json<{ activity?: string }>(["show", "s"])).activity;
+      const activity = async () => (await cli.json<{ activity?: string }>(["show", "s"])).activity;
       await expect.poll(activity, { timeout: 20_000, interval: 20 }).toBe("busy");
       kill();
       await running;

@@ -239,12 +239,7 @@ describe.each(await drivers())("scripts on $driver", ({ driver, available }) => 
         console.log(spaces.list({ status: "stopped" }).length);
         console.log(spaces.list({ template: "my-template", limit: 1 }).length);
       `);
-      expect(lines).toEqual([
-        "dev string true string",
-        `${driver} my-template running`,
-        "0",
-        "1",
-      ]);
+      expect(lines).toEqual(["dev string true string", `${driver} my-template running`, "0", "1"]);
     });
 
     it("fields give what was set, their default or an empty string", async () => {
@@ -612,7 +607,9 @@ describe.each(await drivers())("scripts on $driver", ({ driver, available }) => 
     it("an uncaught error of the module ends the script with its code and its line", async () => {
       const result = await cli.script('import spaces from "spaces";\n\nspaces.start("nope");\n');
       expect(result).toMatchObject({ code: 1, stdout: "" });
-      expect(result.stderr).toMatch(/script\.ts:3:13: .*There is no space "nope"\. \[SPACE_NOT_FOUND]/);
+      expect(result.stderr).toMatch(
+        /script\.ts:3:13: .*There is no space "nope"\. \[SPACE_NOT_FOUND]/,
+      );
     });
   });
 });

@@ -49,7 +49,7 @@ describe("a store that cannot be used", () => {
     expect(await failure(["list"], env)).toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
 
-  describe.skipIf(!root)("on a disk of its own", () => {
+  describe("on a disk of its own", { skip: !root }, () => {
     let mounted: string;
     beforeEach(async () => {
       mounted = join(cli.home, "disk");

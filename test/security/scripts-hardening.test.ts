@@ -52,13 +52,22 @@ describe("a script that does not end", () => {
     ["an endless loop", "while (true) {}"],
     ["an endless loop of promises", "while (true) await null;"],
     ["a native loop that no interrupt reaches", "new Array(1e9) + '';"],
-    ["a search that no interrupt reaches", "Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);"],
+    [
+      "a search that no interrupt reaches",
+      "Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);",
+    ],
     ["a regular expression that backtracks", "/(a+)+$/.test('a'.repeat(40) + 'b');"],
     ["an endless finally", "try { throw 1 } finally { for (;;); }"],
     ["a getter that never returns", "throw { get message() { for (;;); } };"],
-    ["a timer that starts itself again", "const go = () => setTimeout(go, 0); go(); await new Promise(() => {});"],
+    [
+      "a timer that starts itself again",
+      "const go = () => setTimeout(go, 0); go(); await new Promise(() => {});",
+    ],
     ["a blocked sleep", 'import { sleep } from "runtime"; sleep(1000);'],
-    ["a blocked command", 'import spaces from "spaces"; spaces.run("dev", "sleep 60", { timeout: 60 });'],
+    [
+      "a blocked command",
+      'import spaces from "spaces"; spaces.run("dev", "sleep 60", { timeout: 60 });',
+    ],
     ["a loop that swallows errors", "for (;;) { try { for (;;); } catch {} }"],
   ])("%s is stopped at its time limit", async (_, source) => {
     const result = await cli.script(source, { flags: ["--timeout", "1s"] });
@@ -108,7 +117,9 @@ describe("a script that takes memory", () => {
   const linux = process.platform === "linux";
   let baseline = 0;
   beforeAll(async () => {
-    const hello = await withPeak('import { sleep } from "runtime"; sleep(0.3); console.log("hello")');
+    const hello = await withPeak(
+      'import { sleep } from "runtime"; sleep(0.3); console.log("hello")',
+    );
     expect(hello).toMatchObject({ code: 0, stdout: "hello\n" });
     baseline = hello.peakBytes;
   });
@@ -120,14 +131,50 @@ describe("a script that takes memory", () => {
     ],
     ["objects without end", "let last = null; for (;;) last = { last, more: [1, 2, 3] };"],
     ["closures without end", "const all = []; for (let i = 0; ; i++) all.push(() => i);"],
-    ["one large buffer after the other", "const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));"],
-    ["keys of one object without end", "const all = {}; for (let i = 0; ; i++) all['key' + i] = i;"],
-    ["promises without end", "const all = []; for (;;) all.push(Promise.resolve().then(() => {}));"],
+    [
+      "one large buffer after the other",
+      "const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));",
+    ],
+    [
+      "keys of one object without end",
+      "const all = {}; for (let i = 0; ; i++) all['key' + i] = i;",
+    ],
+    [
+      "promises without end",
+      "const all = []; for (;;) all.push(Promise.resolve().then(() => {}));",
+    ],
   ])("%s ends with a memory error, and the host stays below its cap", async (_, source) => {
     const result = await withPeak(source, { flags: ["--timeout", "20s"] });
     expect(result).toMatchObject({ code: 1, signal: null, stdout: "" });
     expect(result.stderr).toContain("[SCRIPT_MEMORY]");
     expect((result.peakBytes - baseline) / MEBIBYTE).toBeLessThan(64 + 32);
+  });
+
+  it("can catch a lack of memory and go on", async () => {
+    const lines = await cli.lines(`
+      for (let round = 0; round < 3; round++) {
+        try { const all = []; for (;;) all.push("x".repeat(1e6) + all.length); } catch (e) { console.log(e.message); }
+      }
+      console.log("goes on");
+    `);
+    expect(lines).toEqual(["out of memory", "out of memory", "out of memory", "goes on"]);
+  });
+
+  it("is told the truth when a host call is what it lacks memory for", async () => {
+    const result = await cli.script(`
+      import spaces from "spaces";
+      const many = Object.fromEntries(Array.from({ length: 1e5 }, (_, i) => ["k" + i, "v"]));
+      const long = "a".repeat(1e7);
+      const attempt = (call) => { try { call(); } catch (e) { console.log(e.code ?? e.message); } };
+      for (let round = 0; round < 3; round++) {
+        attempt(() => spaces.create("new", "default", { env: many }));
+        attempt(() => spaces.start(long));
+      }
+    `);
+    for (const line of result.stdout.trim().split("\n")) {
+      expect(line).toMatch(/^(INVALID_INPUT|out of memory)$/);
+    }
+    expect(result.stderr).toMatch(/^$|\[SCRIPT_MEMORY]/);
   });
 
   it("keeps the memory that it was given", async () => {
@@ -155,7 +202,10 @@ describe("a script that takes memory", () => {
     ["itself by a proxy", "const p = new Proxy({}, { get: (_, k) => p[k] }); p.x;"],
     ["deep brackets", "JSON.parse('['.repeat(1e5));"],
     ["deep source", "eval('('.repeat(1e5));"],
-    ["deep arrays", "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; a.flat(Infinity); JSON.stringify(a);"],
+    [
+      "deep arrays",
+      "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; a.flat(Infinity); JSON.stringify(a);",
+    ],
     ["a deep regular expression", "new RegExp('('.repeat(1e5));"],
   ])("recursion into %s can be caught", async (_, source) => {
     const lines = await cli.lines(
@@ -175,7 +225,7 @@ describe("a script that takes memory", () => {
 describe("what a script can import", () => {
   it.each([
     "../../etc/passwd",
-    "../".repeat(12) + "etc/passwd",
+    `${"../".repeat(12)}etc/passwd`,
     "/etc/passwd",
     "file:///etc/passwd",
     "node:fs",
@@ -210,7 +260,7 @@ describe("what a script can import", () => {
     const ended = await cli.run(["run", "static.ts"], { cwd });
     expect(ended).toMatchObject({ code: 1, stdout: "" });
     expect(ended.stderr).toMatch(
-      /^error: (static\.ts:2:\d+: )?Error: Cannot (find module|import) '[^]*\[SCRIPT_FAILED]/,
+      /^error: (static\.ts:2:\d+: )?Error: Cannot (find module|import) '[\s\S]*\[SCRIPT_FAILED]/,
     );
     const caught = await cli.run(["run", "dynamic.ts"], { cwd });
     expect(caught).toMatchObject({ code: 0, stderr: "" });
@@ -243,20 +293,38 @@ describe("what a script throws", () => {
     ["a string", "throw 'text';"],
     ["a function", "throw () => 1;"],
     ["a bigint", "throw 10n;"],
-    ["a proxy whose traps throw", "throw new Proxy({}, { get() { throw 1; }, has() { throw 1; } });"],
-    ["an error whose message throws", "throw Object.defineProperty(new Error(), 'message', { get() { throw 1; } });"],
-    ["an error whose stack throws", "throw Object.defineProperty(new Error('m'), 'stack', { get() { throw 1; } });"],
+    [
+      "a proxy whose traps throw",
+      "throw new Proxy({}, { get() { throw 1; }, has() { throw 1; } });",
+    ],
+    [
+      "an error whose message throws",
+      "throw Object.defineProperty(new Error(), 'message', { get() { throw 1; } });",
+    ],
+    [
+      "an error whose stack throws",
+      "throw Object.defineProperty(new Error('m'), 'stack', { get() { throw 1; } });",
+    ],
     ["an error that causes itself", "const e = new Error('m'); e.cause = e; throw e;"],
     ["what looks like the end of time", "throw { name: 'InternalError', message: 'interrupted' };"],
-    ["what looks like a time-out", "throw Object.assign(new Error('x'), { code: 'SCRIPT_TIMEOUT', exitCode: 0 });"],
-    ["what looks like a lack of memory", "throw Object.assign(new Error('out of memory'), { name: 'InternalError', code: 'SCRIPT_MEMORY' });"],
+    [
+      "what looks like a time-out",
+      "throw Object.assign(new Error('x'), { code: 'SCRIPT_TIMEOUT', exitCode: 0 });",
+    ],
+    [
+      "what looks like a lack of memory",
+      "throw Object.assign(new Error('out of memory'), { name: 'InternalError', code: 'SCRIPT_MEMORY' });",
+    ],
     [
       "a real error with a false code",
       `import spaces from "spaces";
        try { spaces.start("nope"); } catch (e) { throw new e.constructor("SCRIPT_TIMEOUT", "forged"); }`,
     ],
     ["a promise that rejects", "Promise.reject(new Error('x'));"],
-    ["a promise that rejects later", "setTimeout(() => { Promise.reject(null); }, 5); await new Promise((r) => setTimeout(r, 50));"],
+    [
+      "a promise that rejects later",
+      "setTimeout(() => { Promise.reject(null); }, 5); await new Promise((r) => setTimeout(r, 50));",
+    ],
     ["in a timer", "setTimeout(() => { throw new Error('x'); }, 1);"],
     ["in a microtask", "queueMicrotask(() => { throw new Error('x'); });"],
   ])("%s: the script fails with code 1", async (_, source) => {
@@ -265,6 +333,23 @@ describe("what a script throws", () => {
     expect(result.stderr).toMatch(/^error: /);
     expect(result.stderr).not.toContain("[SCRIPT_MEMORY]");
     expect(result.stderr).not.toMatch(/\[INTERNAL]|did not end within/);
+  });
+
+  it("an import whose failure is caught is none", async () => {
+    for (const [name, source] of Object.entries({
+      "throws.ts": "export {}; throw new Error('from a module');",
+      "awaits.ts": "await null; throw new Error('from a module');",
+      "missing.ts": 'import "./nope.ts";',
+    })) {
+      const path = await cli.write(`caught/${name}`, source);
+      await cli.write(
+        "caught/main.ts",
+        `try { await import("./${name}"); } catch (e) { console.log("caught"); }
+         await import("./${name}").catch(() => console.log("again"));`,
+      );
+      const result = await cli.run(["run", "main.ts"], { cwd: dirname(path) });
+      expect(result).toMatchObject({ code: 0, stdout: "caught\nagain\n", stderr: "" });
+    }
   });
 
   it("a rejection that is handled in time is none", async () => {
@@ -296,7 +381,6 @@ describe("what a script throws", () => {
   it("shows no control characters of the script's on the terminal", async () => {
     const result = await cli.script(String.raw`throw new Error("a\x1b]0;title\x07b\x1b[2J");`);
     expect(result.code).toBe(1);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what the test is about
     expect(result.stderr).not.toMatch(/[\x1b\x07]/);
   });
 
@@ -308,7 +392,7 @@ describe("what a script throws", () => {
     const native = await cli.write("native.sh", "#!/bin/sh\necho native\n");
     await cli.run(["scripts", "save", native]);
     await cli.write("paths/broken.ts", "const = 1;");
-    await cli.write("paths/throws.ts", "export {}; throw new Error('from a module');");
+    await cli.write("paths/late.ts", "await null; throw new Error('from a module');");
     const path = await cli.write(
       "paths/script.ts",
       `
@@ -325,7 +409,7 @@ describe("what a script throws", () => {
         () => spaces.create("ok", "nope"), () => spaces.create("ok", "node"),
         () => spaces.nope(), () => spaces.start({}), () => runtime.env.HOME, () => runtime.exit("x"),
         () => yaml.parse("a: [}"), () => JSON.parse("{"), () => new URL("nope"), () => null.x,
-        () => import("./nope.ts"), () => import("./broken.ts"), () => import("./throws.ts"),
+        () => import("./nope.ts"), () => import("./broken.ts"), () => import("./late.ts"),
         () => import("node:fs"), () => fetch("http://127.0.0.1:1/"), () => fetch("nope"),
         () => later.start("nope"), () => structuredClone(() => 1), () => atob("*"),
         () => new Function("}"), () => eval("{"), () => crypto.getRandomValues(5),
@@ -341,19 +425,24 @@ describe("what a script throws", () => {
         try { await attempt(); console.log("no error", String(attempt)); } catch (e) { show(e); }
       }
       for (const module of [spaces, later, runtime, yaml, globalThis, console]) {
-        for (const key of Reflect.ownKeys(module)) console.log(String(key), String(module[key]));
+        for (const key of Reflect.ownKeys(module)) {
+          try { console.log(String(key), module[key], String(module[key])); } catch (e) { show(e); }
+        }
       }
       console.log(import.meta, import.meta.url, new Error("here").stack);
       `,
     );
     const result = await cli.run(["run", "script.ts"], { cwd: dirname(path) });
+    expect(await cli.run(["delete", "gutted", "--force"])).toMatchObject({ code: 0 });
     expect(result).toMatchObject({ code: 0, stderr: "" });
     expect(result.stdout).toContain("from a module");
-    for (const secret of [ROOT, cli.home, "node_modules", "dist/", process.execPath, "file://"]) {
-      const [line] = result.stdout.split("\n").filter((text) => text.includes(secret));
-      expect(line).toBeUndefined();
-    }
-    await cli.run(["delete", "gutted", "--force"]);
+    const secrets = [ROOT, cli.home, "node_modules", "dist/", process.execPath, "file://"];
+    const leaks = result.stdout
+      .split("\n")
+      .filter((line) => secrets.some((secret) => line.includes(secret)))
+      // What the script itself asked for comes back in the refusal.
+      .filter((line) => !line.includes("file:///etc/passwd"));
+    expect(leaks).toEqual([]);
   });
 
   it("tells of no path of the host when the store cannot be used", async () => {
@@ -416,7 +505,6 @@ describe("the sandbox", () => {
       import spaces from "spaces";
       const log = console.log;
       Object.prototype.then = function (resolve) { resolve("stolen"); };
-      Object.prototype.toJSON = () => "stolen";
       Object.prototype.space = "nope";
       Object.prototype.get = () => "stolen";
       JSON.stringify = JSON.parse = () => "stolen";
@@ -480,6 +568,14 @@ describe("the sandbox", () => {
     ]);
   });
 
+  it("can show the environment as text", async () => {
+    const lines = await cli.lines(`
+      import { env } from "runtime";
+      console.log(String(env), \`\${env}\`, env);
+    `);
+    expect(lines).toEqual(["[object Object] [object Object] {}"]);
+  });
+
   it("ends scripts that run themselves", async () => {
     await cli.run(["scripts", "save", "-", "--name", "loops"], {
       input: 'import space from "space"; space.run_script("loops");',
@@ -527,7 +623,8 @@ describe("the sandbox", () => {
 
 describe("values that a script passes on", () => {
   it("too many, too long and dangerous ones are refused in words", async () => {
-    const lines = await cli.lines(`
+    const lines = await cli.lines(
+      `
       import spaces from "spaces";
       const code = (call) => {
         try { call(); return "no error"; }
@@ -552,8 +649,11 @@ describe("values that a script passes on", () => {
         code(() => spaces.set_field("dev", "environment", long)));
       console.log(code(() => spaces.run("dev", "a\\0b")), code(() => spaces.run("dev", "echo", ["\\0"])));
       console.log(spaces.list().map((space) => space.name).join());
-    `);
-    const invalid = (count: number) => Array.from({ length: count }, () => "INVALID_INPUT").join(" ");
+    `,
+      { flags: ["--memory", "256Mi"] },
+    );
+    const invalid = (count: number) =>
+      Array.from({ length: count }, () => "INVALID_INPUT").join(" ");
     // A name that could be one: there is just no such thing.
     const absent = "SPACE_NOT_FOUND no error FIELD_NOT_DEFINED SCRIPT_NOT_FOUND TEMPLATE_NOT_FOUND";
     expect(lines.slice(0, 4)).toEqual(Array.from({ length: 4 }, () => invalid(2)));

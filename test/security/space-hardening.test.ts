@@ -68,7 +68,8 @@ describe.skipIf(!available)("a space on docker", () => {
     const { workspace } = await shown("plain");
     const writable = Mounts.filter((mount) => mount.RW).map((mount) => mount.Source);
     expect(writable).toEqual([workspace]);
-    for (const mount of Mounts) expect(mount.Source).not.toMatch(/docker\.sock|^\/$|^\/(proc|sys|etc)/);
+    for (const mount of Mounts)
+      expect(mount.Source).not.toMatch(/docker\.sock|^\/$|^\/(proc|sys|etc)/);
   });
 
   it("has no socket of the engine, no host path and no host process", async () => {
@@ -123,9 +124,14 @@ describe.skipIf(!available)("a space on docker", () => {
     expect(HostConfig).toMatchObject({ Memory: 64 * 1024 * 1024, NanoCpus: 5e8 });
     expect(HostConfig.MemorySwap).toBe(HostConfig.Memory);
     // Tail keeps all of an endless line in its memory; at most 400 MB are offered.
-    const result = await cli.run(
-      ["exec", "limited", "--", "sh", "-c", "head -c 400000000 /dev/zero | tail -n 1 | wc -c; true"],
-    );
+    const result = await cli.run([
+      "exec",
+      "limited",
+      "--",
+      "sh",
+      "-c",
+      "head -c 400000000 /dev/zero | tail -n 1 | wc -c; true",
+    ]);
     expect(result.stdout).not.toContain("400000000");
     expect((await inside("limited", "echo alive")).trim()).toBe("alive");
   });
@@ -155,7 +161,9 @@ describe.skipIf(!available)("a space on docker", () => {
     const run = await cli.run(["run", "native", "--space", "plain"]);
     expect(run.stdout).not.toContain("secret of the host");
     // A file in the place of a script's can neither be guessed nor does it stay.
-    expect((await inside("plain", "ls -A")).split("\n").filter((name) => /script/.test(name))).toEqual([]);
+    expect(
+      (await inside("plain", "ls -A")).split("\n").filter((name) => /script/.test(name)),
+    ).toEqual([]);
     await cli.run(["delete", "plain", "--force"]);
     expect(await readFile(secret, "utf8")).toBe("secret of the host\n");
     expect(await cli.run(["create", "plain", "--start"])).toMatchObject({ code: 0 });

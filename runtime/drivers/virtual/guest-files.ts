@@ -37,13 +37,49 @@ function bytesOf(content: FileContent, options: WriteOptions): Uint8Array {
   return Buffer.from(content, encoding);
 }
 
+/** Runs work of the host outside of the guards that just-bash puts around a script. */
+type Trusted = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** The files of a space, and the order in which its commands change them. */
+export class SpaceFiles {
+  readonly files: IFileSystem;
+  readonly trusted: Trusted;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(files: IFileSystem, trusted: Trusted) {
+    this.files = files;
+    this.trusted = trusted;
+  }
+
+  /**
+   * Makes one change after all that were asked for earlier. just-bash has a queue of its own, but
+   * continues a waiting change in the context of the command before it, where its guards against
+   * the end of that command stop it for ever: here the queue is never used.
+   */
+  async change<T>(operation: () => Promise<T>): Promise<T> {
+    const previous = this.#last;
+    let release: (() => void) | undefined;
+    this.#last = new Promise((resolve) => {
+      release = resolve;
+    });
+    await previous;
+    try {
+      return await operation();
+    } finally {
+      release?.();
+    }
+  }
+}
+
 export class GuestFiles implements IFileSystem {
+  readonly #space: SpaceFiles;
   readonly #files: IFileSystem;
   readonly #pending = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(files: IFileSystem) {
-    this.#files = files;
+  constructor(space: SpaceFiles) {
+    this.#space = space;
+    this.#files = space.files;
   }
 
   /** Refuses all further calls. Resolves when those under way have ended. */
@@ -58,13 +94,24 @@ export class GuestFiles implements IFileSystem {
       lastTurn = now();
     }
     if (this.#closed) throw new Error("EIO: the command has ended");
-    const pending = operation();
+    // Guarded, what is under way at the end of the command would never be finished.
+    const pending = this.#space.trusted(operation);
     this.#pending.add(pending);
     try {
       return await pending;
     } finally {
       this.#pending.delete(pending);
     }
+  }
+
+  #change<T>(operation: () => Promise<T>): Promise<T> {
+    return this.#call(() =>
+      this.#space.change(() => {
+        // The command may have ended while it waited for its turn.
+        if (this.#closed) throw new Error("EIO: the command has ended");
+        return operation();
+      }),
+    );
   }
 
   readFile(path: string, options?: ReadOptions): Promise<string> {
@@ -88,22 +135,22 @@ export class GuestFiles implements IFileSystem {
   }
 
   writeFile(path: string, content: FileContent, options?: WriteOptions): Promise<void> {
-    return this.#call(() => this.#files.writeFile(path, bytesOf(content, options)));
+    return this.#change(() => this.#files.writeFile(path, bytesOf(content, options)));
   }
 
   appendFile(path: string, content: FileContent, options?: WriteOptions): Promise<void> {
-    return this.#call(() => this.#files.appendFile(path, bytesOf(content, options)));
+    return this.#change(() => this.#files.appendFile(path, bytesOf(content, options)));
   }
 
   exists(path: string): Promise<boolean> {
     return this.#call(async () => {
       if (await this.#files.exists(path)) return true;
-      // A symlink that may not be followed exists too. just-bash then asks for its target, and
-      // reports the refusal as the error of one redirection, not of the whole script.
+      // What lies behind a symlink that may not be followed exists too. just-bash then asks for
+      // its type, and reports the refusal as the error of one redirection, not of the script.
       try {
         return (await this.#files.lstat(path)).isSymbolicLink;
-      } catch {
-        return false;
+      } catch (error) {
+        return error instanceof Error && error.message.startsWith("EACCES");
       }
     });
   }
@@ -117,7 +164,7 @@ export class GuestFiles implements IFileSystem {
   }
 
   mkdir(path: string, options?: MkdirOptions): Promise<void> {
-    return this.#call(() => this.#files.mkdir(path, options));
+    return this.#change(() => this.#files.mkdir(path, options));
   }
 
   readdir(path: string): Promise<string[]> {
@@ -125,27 +172,27 @@ export class GuestFiles implements IFileSystem {
   }
 
   rm(path: string, options?: RmOptions): Promise<void> {
-    return this.#call(() => this.#files.rm(path, options));
+    return this.#change(() => this.#files.rm(path, options));
   }
 
   cp(src: string, dest: string, options?: CpOptions): Promise<void> {
-    return this.#call(() => this.#files.cp(src, dest, options));
+    return this.#change(() => this.#files.cp(src, dest, options));
   }
 
   mv(src: string, dest: string): Promise<void> {
-    return this.#call(() => this.#files.mv(src, dest));
+    return this.#change(() => this.#files.mv(src, dest));
   }
 
   chmod(path: string, mode: number): Promise<void> {
-    return this.#call(() => this.#files.chmod(path, mode));
+    return this.#change(() => this.#files.chmod(path, mode));
   }
 
   symlink(target: string, linkPath: string): Promise<void> {
-    return this.#call(() => this.#files.symlink(target, linkPath));
+    return this.#change(() => this.#files.symlink(target, linkPath));
   }
 
   link(existingPath: string, newPath: string): Promise<void> {
-    return this.#call(() => this.#files.link(existingPath, newPath));
+    return this.#change(() => this.#files.link(existingPath, newPath));
   }
 
   readlink(path: string): Promise<string> {
@@ -157,7 +204,7 @@ export class GuestFiles implements IFileSystem {
   }
 
   utimes(path: string, atime: Date, mtime: Date): Promise<void> {
-    return this.#call(() => this.#files.utimes(path, atime, mtime));
+    return this.#change(() => this.#files.utimes(path, atime, mtime));
   }
 
   resolvePath(base: string, path: string): string {

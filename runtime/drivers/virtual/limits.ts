@@ -68,7 +68,7 @@ export const EXECUTION_LIMITS: NonNullable<BashOptions["executionLimits"]> = {
   maxStringLength: 32 * MiB,
   maxHeredocSize: 16 * MiB,
   // What goes into files and pipes counts here too, so it is more than what may come out.
-  maxOutputSize: 256 * MiB,
+  maxOutputSize: 128 * MiB,
   maxCallDepth: 1000,
   maxInputBytes: 256 * MiB,
   maxLiveBytes: 256 * MiB,

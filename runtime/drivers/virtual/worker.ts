@@ -5,8 +5,9 @@
 import { parentPort } from "node:worker_threads";
 import type { IFileSystem } from "just-bash";
 import { type SerializedError, SpacesError } from "../../contract/errors.js";
+import { withHexBytes } from "./byte-printf.js";
 import { encodeBytes, installByteText, silenceGuessingDecoders, wellFormed } from "./byte-text.js";
-import { GuestFiles } from "./guest-files.js";
+import { GuestFiles, SpaceFiles } from "./guest-files.js";
 import { KillSwitch } from "./kill-switch.js";
 import {
   EXECUTION_LIMITS,
@@ -28,8 +29,14 @@ if (parentPort === null) throw new Error("This file runs as a worker thread only
 const port = parentPort;
 
 installByteText();
-const { Bash, InMemoryFs, MountableFs, ReadWriteFs } = await import("just-bash");
+const { Bash, DefenseInDepthBox, defineCommand, InMemoryFs, MountableFs, ReadWriteFs } =
+  await import("just-bash");
 await silenceGuessingDecoders(() => new Bash().exec("echo é; echo é >&2"));
+
+const printf = defineCommand("printf", (args, { origCommand }) => {
+  if (origCommand === undefined) throw new Error("just-bash has no printf.");
+  return origCommand(withHexBytes(args));
+});
 
 /** How just-bash says that one of its limits ended the command; always with exit code 126. */
 const LIMIT_MESSAGE = /(?:^|\n)(bash: .*(?:exceeded|too many).*)\n?$/;
@@ -39,19 +46,19 @@ function send(message: WorkerMessage): void {
 }
 
 const running = new Map<number, KillSwitch>();
-let space: IFileSystem | undefined;
+let space: SpaceFiles | undefined;
 
 const base = new InMemoryFs({}, { maxTotalBytes: MAX_MEMORY_FILES_BYTES });
 // Lays out /bin, /usr, /tmp, /home, /dev and /proc, and loads what every command needs.
 await new Bash({ fs: base, cwd: "/home/user" }).exec("bash -c true");
 
-function open(message: OpenMessage): IFileSystem {
+function open(message: OpenMessage): SpaceFiles {
   const files = new MountableFs({ base });
   files.mount(
     message.mount,
     new ReadWriteFs({ root: message.workspace, maxFileReadSize: MAX_FILE_BYTES }),
   );
-  return files;
+  return new SpaceFiles(files, (work) => DefenseInDepthBox.runTrustedAsync(work));
 }
 
 async function checkWorkdir(files: IFileSystem, workdir: string): Promise<void> {
@@ -93,6 +100,7 @@ async function execute(
     cwd: message.workdir,
     env,
     executionLimits: EXECUTION_LIMITS,
+    customCommands: [printf],
   });
   // `args` reach the program as they are: only its name passes through the parser.
   const result = await bash.exec(quoteWord(found), {

@@ -75,13 +75,13 @@ size_t frame_end(struct frame *f) {
 }
 
 void send_ok(struct connection *c, uint32_t request) {
-  struct frame f = frame_begin(c, R_OK);
+  struct frame f = frame_begin(c, A_OK);
   frame_u32(&f, request);
   frame_end(&f);
 }
 
 void send_error(struct connection *c, uint32_t request, int error) {
-  struct frame f = frame_begin(c, R_ERROR);
+  struct frame f = frame_begin(c, A_ERROR);
   frame_u32(&f, request);
   frame_u32(&f, (uint32_t)error);
   frame_end(&f);
@@ -139,6 +139,8 @@ static void update_interest(struct connection *c) {
     source_watch(&c->in, in | out);
   }
 }
+
+static void end_failed(struct connection *c);
 
 static void flush(struct connection *c) {
   c->dirty = false;
@@ -214,7 +216,7 @@ static void end_failed(struct connection *c) {
 
 void connection_fail(struct connection *c, const char *text) {
   if (c->closed || c->closing) return;
-  struct frame f = frame_begin(c, R_PROTOCOL_ERROR);
+  struct frame f = frame_begin(c, A_PROTOCOL_ERROR);
   frame_bytes(&f, text, strlen(text));
   frame_end(&f);
   c->closing = true;
@@ -226,7 +228,7 @@ void connection_fail(struct connection *c, const char *text) {
 static void dispatch(struct connection *c, uint8_t type, struct reader *r) {
   switch (type) {
     case F_PING: {
-      struct frame f = frame_begin(c, R_PONG);
+      struct frame f = frame_begin(c, A_PONG);
       frame_bytes(&f, r->at, r->left > 64 ? 64 : r->left);
       frame_end(&f);
       break;
@@ -426,16 +428,19 @@ static void out_ready(struct source *source, uint32_t events) {
   c->dirty = true;
 }
 
-void connections_flush(void) {
+bool connections_flush(void) {
+  bool worked = false;
   for (struct connection *c = connections, *next; c != NULL; c = next) {
     next = c->next;
     /* Answers that were waited for may let frames through that lie here already. */
     for (int turn = 0; turn < 64 && !c->closed && c->dirty; turn++) {
+      worked = true;
       flush(c);
       if (!c->closed && c->authenticated && connection_has_room(c)) handle_frames(c);
     }
     update_interest(c);
   }
+  return worked;
 }
 
 /* ---- opening ---- */

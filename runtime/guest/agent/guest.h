@@ -73,31 +73,31 @@ enum frame_type {
   F_CONNECT_FD = 0x18,
   F_SHUTDOWN = 0x1f,
 
-  R_PONG = 0x81,
-  R_SPAWNED = 0x82,
-  R_SPAWN_ERROR = 0x83,
-  R_ATTACHED = 0x84,
-  R_OUTPUT = 0x85,
-  R_STREAM_END = 0x86,
-  R_EXIT = 0x87,
-  R_GONE = 0x88,
-  R_STDIN_CREDIT = 0x89,
-  R_STDIN_CLOSED = 0x8a,
-  R_OK = 0x8b,
-  R_ERROR = 0x8c,
-  R_KILLED = 0x8d,
-  R_PROCESS = 0x8e,
-  R_LIST_END = 0x8f,
-  R_CONNECTED = 0x90,
-  R_NET_ERROR = 0x91,
-  R_LISTENING = 0x92,
-  R_ACCEPTED = 0x93,
-  R_DATA = 0x94,
-  R_CHANNEL_CREDIT = 0x95,
-  R_EOF = 0x96,
-  R_RESET = 0x97,
-  R_FDS = 0x98,
-  R_PROTOCOL_ERROR = 0x9f,
+  A_PONG = 0x81,
+  A_SPAWNED = 0x82,
+  A_SPAWN_ERROR = 0x83,
+  A_ATTACHED = 0x84,
+  A_OUTPUT = 0x85,
+  A_STREAM_END = 0x86,
+  A_EXIT = 0x87,
+  A_GONE = 0x88,
+  A_STDIN_CREDIT = 0x89,
+  A_STDIN_CLOSED = 0x8a,
+  A_OK = 0x8b,
+  A_ERROR = 0x8c,
+  A_KILLED = 0x8d,
+  A_PROCESS = 0x8e,
+  A_LIST_END = 0x8f,
+  A_CONNECTED = 0x90,
+  A_NET_ERROR = 0x91,
+  A_LISTENING = 0x92,
+  A_ACCEPTED = 0x93,
+  A_DATA = 0x94,
+  A_CHANNEL_CREDIT = 0x95,
+  A_EOF = 0x96,
+  A_RESET = 0x97,
+  A_FDS = 0x98,
+  A_PROTOCOL_ERROR = 0x9f,
 };
 
 enum spawn_flag {
@@ -235,7 +235,8 @@ extern struct connection *connections;
 bool connections_serve(const char *path);
 void connections_stdio(void);
 void connections_set_token(const uint8_t token[TOKEN_BYTES]);
-void connections_flush(void);
+/* Writes what there is to write; false when there was nothing. */
+bool connections_flush(void);
 int64_t connections_deadline(int64_t now);
 struct connection *connection_by_serial(uint32_t serial);
 void connection_close(struct connection *c);

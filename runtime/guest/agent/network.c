@@ -67,7 +67,7 @@ static void send_channel(struct connection *c, uint8_t type, uint32_t id) {
 }
 
 static void send_net_error(struct connection *c, uint32_t id, int error) {
-  struct frame f = frame_begin(c, R_NET_ERROR);
+  struct frame f = frame_begin(c, A_NET_ERROR);
   frame_u32(&f, id);
   frame_u32(&f, (uint32_t)error);
   frame_end(&f);
@@ -76,7 +76,7 @@ static void send_net_error(struct connection *c, uint32_t id, int error) {
 /* Once this frame is queued, the descriptors belong to the connection. */
 static void send_fds(struct connection *c, uint32_t request, uint16_t port, const int *fds, int count) {
   struct handover *h = &c->handovers[c->handover_count++];
-  struct frame f = frame_begin(c, R_FDS);
+  struct frame f = frame_begin(c, A_FDS);
   frame_u32(&f, request);
   frame_u8(&f, (uint8_t)count);
   frame_u16(&f, port);
@@ -134,7 +134,7 @@ static void channel_abort(struct channel *ch) {
 }
 
 static void channel_reset(struct channel *ch) {
-  send_channel(ch->c, R_RESET, ch->id);
+  send_channel(ch->c, A_RESET, ch->id);
   channel_abort(ch);
 }
 
@@ -150,7 +150,7 @@ static void channel_watch(struct channel *ch) {
 
 static void give_credit(struct channel *ch) {
   if (ch->owed == 0 || (ch->owed < CREDIT_STEP && buffer_used(&ch->pending) > 0)) return;
-  struct frame f = frame_begin(ch->c, R_CHANNEL_CREDIT);
+  struct frame f = frame_begin(ch->c, A_CHANNEL_CREDIT);
   frame_u32(&f, ch->id);
   frame_u32(&f, ch->owed);
   frame_end(&f);
@@ -189,7 +189,7 @@ static bool channel_read(struct channel *ch) {
   struct connection *c = ch->c;
   size_t most = ch->credit < CHUNK_BYTES ? ch->credit : CHUNK_BYTES;
   if (ch->socket_ended || most == 0 || !connection_has_room(c)) return true;
-  struct frame f = frame_begin(c, R_DATA);
+  struct frame f = frame_begin(c, A_DATA);
   frame_u32(&f, ch->id);
   ssize_t count = read(ch->source.fd, buffer_room(&c->output, most), most);
   if (count > 0) {
@@ -206,7 +206,7 @@ static bool channel_read(struct channel *ch) {
     return false;
   }
   ch->socket_ended = true;
-  send_channel(c, R_EOF, ch->id);
+  send_channel(c, A_EOF, ch->id);
   if (ch->host_ended && buffer_used(&ch->pending) == 0) {
     channel_free(ch);
     return false;
@@ -327,7 +327,7 @@ static void connect_ready(struct source *source, uint32_t events) {
     return;
   }
   channel_open(ch);
-  send_channel(ch->c, R_CONNECTED, ch->id);
+  send_channel(ch->c, A_CONNECTED, ch->id);
   if (channel_write(ch)) channel_watch(ch);
 }
 
@@ -462,7 +462,7 @@ static bool accept_channel(struct listener *l, int listening) {
   }
   ch->credit = l->credit;
   channel_open(ch);
-  struct frame f = frame_begin(c, R_ACCEPTED);
+  struct frame f = frame_begin(c, A_ACCEPTED);
   frame_u32(&f, l->id);
   frame_u32(&f, ch->id);
   frame_end(&f);
@@ -523,7 +523,7 @@ void network_listen(struct connection *c, struct reader *r) {
   l->id = id;
   l->credit = credit;
   listener_add(c, l, fds);
-  struct frame f = frame_begin(c, R_LISTENING);
+  struct frame f = frame_begin(c, A_LISTENING);
   frame_u32(&f, id);
   frame_u16(&f, port);
   frame_u8(&f, fds[1] >= 0 ? 2 : 1);

@@ -32,7 +32,7 @@ struct process *process_find(const uint8_t *id) {
 static void answer_spawn_error(struct process *p, int fault, int error) {
   struct connection *c = connection_by_serial(p->spawn_serial);
   if (c == NULL) return;
-  struct frame f = frame_begin(c, R_SPAWN_ERROR);
+  struct frame f = frame_begin(c, A_SPAWN_ERROR);
   frame_u32(&f, p->spawn_request);
   frame_u8(&f, (uint8_t)fault);
   frame_u32(&f, (uint32_t)error);
@@ -42,7 +42,7 @@ static void answer_spawn_error(struct process *p, int fault, int error) {
 static void answer_spawned(struct process *p) {
   struct connection *c = connection_by_serial(p->spawn_serial);
   if (c == NULL) return;
-  struct frame f = frame_begin(c, R_SPAWNED);
+  struct frame f = frame_begin(c, A_SPAWNED);
   frame_u32(&f, p->spawn_request);
   frame_u32(&f, (uint32_t)p->pid);
   frame_end(&f);
@@ -51,7 +51,7 @@ static void answer_spawned(struct process *p) {
 static void answer_killed(uint32_t serial, uint32_t request, uint32_t left) {
   struct connection *c = connection_by_serial(serial);
   if (c == NULL) return;
-  struct frame f = frame_begin(c, R_KILLED);
+  struct frame f = frame_begin(c, A_KILLED);
   frame_u32(&f, request);
   frame_u32(&f, left);
   frame_end(&f);
@@ -69,7 +69,7 @@ static void answer_signal(uint32_t serial, uint32_t request, int error) {
 
 static void send_gone(struct process *p) {
   if (p->owner == NULL) return;
-  struct frame f = frame_begin(p->owner, R_GONE);
+  struct frame f = frame_begin(p->owner, A_GONE);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_end(&f);
 }
@@ -462,7 +462,7 @@ static void send_attached(struct process *p, const struct attachment *a, uint32_
   uint32_t window = p->stdin_owner == a->c && p->input.fd >= 0
                         ? (uint32_t)(WINDOW_BYTES - buffer_used(&p->stdin_bytes))
                         : 0;
-  struct frame f = frame_begin(a->c, R_ATTACHED);
+  struct frame f = frame_begin(a->c, A_ATTACHED);
   frame_u32(&f, request);
   frame_u32(&f, (uint32_t)p->pid);
   frame_u64(&f, a->offset[0]);
@@ -597,7 +597,7 @@ static uint8_t list_flags(const struct process *p) {
 }
 
 static void send_process(struct connection *c, const struct process *p, uint32_t request) {
-  struct frame f = frame_begin(c, R_PROCESS);
+  struct frame f = frame_begin(c, A_PROCESS);
   frame_u32(&f, request);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_u32(&f, (uint32_t)p->pid);
@@ -621,7 +621,7 @@ void process_list(struct connection *c, struct reader *r) {
   for (const struct process *p = processes; p != NULL; p = p->next) {
     if (p->started) send_process(c, p, request);
   }
-  struct frame f = frame_begin(c, R_LIST_END);
+  struct frame f = frame_begin(c, A_LIST_END);
   frame_u32(&f, request);
   frame_end(&f);
 }

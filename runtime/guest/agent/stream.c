@@ -34,7 +34,7 @@ static void send_output(struct process *p, int index, struct attachment *a) {
   const struct ring *r = &p->streams[index].ring;
   size_t bytes = a->credit[index] < CHUNK_BYTES ? a->credit[index] : CHUNK_BYTES;
   const uint8_t *from = ring_at(r, a->offset[index], &bytes);
-  struct frame f = frame_begin(a->c, R_OUTPUT);
+  struct frame f = frame_begin(a->c, A_OUTPUT);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_u8(&f, (uint8_t)index);
   frame_u64(&f, a->offset[index]);
@@ -45,7 +45,7 @@ static void send_output(struct process *p, int index, struct attachment *a) {
 }
 
 static void send_stream_end(struct process *p, int index, struct attachment *a) {
-  struct frame f = frame_begin(a->c, R_STREAM_END);
+  struct frame f = frame_begin(a->c, A_STREAM_END);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_u8(&f, (uint8_t)index);
   frame_u64(&f, a->offset[index]);
@@ -60,7 +60,7 @@ static uint64_t end_for(const struct stream *s, const struct attachment *a) {
 }
 
 void send_exit(struct process *p, struct connection *c) {
-  struct frame f = frame_begin(c, R_EXIT);
+  struct frame f = frame_begin(c, A_EXIT);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_u8(&f, (uint8_t)p->exit_kind);
   frame_u32(&f, (uint32_t)p->exit_value);
@@ -239,7 +239,7 @@ void process_credit(struct connection *c, struct reader *r) {
 static void give_stdin_credit(struct process *p, bool all) {
   if (p->stdin_owed == 0 || (!all && p->stdin_owed < CREDIT_STEP)) return;
   if (p->stdin_owner != NULL) {
-    struct frame f = frame_begin(p->stdin_owner, R_STDIN_CREDIT);
+    struct frame f = frame_begin(p->stdin_owner, A_STDIN_CREDIT);
     frame_bytes(&f, p->id, ID_BYTES);
     frame_u32(&f, p->stdin_owed);
     frame_end(&f);
@@ -252,7 +252,7 @@ static void stdin_closed(struct process *p) {
   source_close(&p->input);
   buffer_free(&p->stdin_bytes);
   if (p->stdin_owner == NULL) return;
-  struct frame f = frame_begin(p->stdin_owner, R_STDIN_CLOSED);
+  struct frame f = frame_begin(p->stdin_owner, A_STDIN_CLOSED);
   frame_bytes(&f, p->id, ID_BYTES);
   frame_end(&f);
 }

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,10 +35,11 @@ static bool table_add(struct table *t, struct entry entry) {
   return true;
 }
 
-/* The name in parentheses may hold anything, even ")": what follows the last one counts. */
+/* The name in parentheses may hold anything, even ")": after the last one come state and parent. */
 static bool read_stat(int proc, const char *name, struct entry *entry) {
-  char path[32], text[512];
-  snprintf(path, sizeof path, "%.16s/stat", name);
+  char path[32] = {0}, text[512];
+  if (strlen(name) > 16) return false;
+  strcat(strcat(path, name), "/stat");
   int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   ssize_t bytes = read(fd, text, sizeof text - 1);
@@ -47,10 +47,10 @@ static bool read_stat(int proc, const char *name, struct entry *entry) {
   if (bytes <= 0) return false;
   text[bytes] = '\0';
   const char *behind = strrchr(text, ')');
-  int parent;
-  if (behind == NULL || sscanf(behind + 1, " %c %d", &entry->state, &parent) != 2) return false;
+  if (behind == NULL || strlen(behind) < 5) return false;
   entry->pid = (pid_t)atoi(name);
-  entry->parent = (pid_t)parent;
+  entry->state = behind[2];
+  entry->parent = (pid_t)atoi(behind + 4);
   entry->inside = false;
   return true;
 }

@@ -17,8 +17,8 @@ import { PAGE_BYTES } from "../limits.js";
 import type { Engine, Sandbox, SandboxOptions } from "./engine.js";
 import { RejectionTracker, type TrackedInstance } from "./rejection-tracker.js";
 
-/** Pages that the engine's build expects to find at start. */
-const INITIAL_PAGES = 256;
+/** Pages that an instance begins with; `tools/build.mjs` fits the engine to it. */
+const INITIAL_PAGES = 96;
 
 type Wrapped<T> = T | { readonly default: Wrapped<T> };
 
