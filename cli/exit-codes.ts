@@ -34,6 +34,7 @@ const EXIT_OF: Record<ErrorCode, number> = {
   COMMAND_FAILED: EXIT.failure,
   COMMAND_TIMEOUT: EXIT.timeout,
   COMMAND_NOT_FOUND: EXIT.commandNotFound,
+  PROCESS_NOT_FOUND: EXIT.failure,
   SCRIPT_NOT_FOUND: EXIT.failure,
   SCRIPT_FAILED: EXIT.failure,
   SCRIPT_TIMEOUT: EXIT.timeout,

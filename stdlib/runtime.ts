@@ -14,13 +14,15 @@ export const args = script.args;
 /** The JSON input that the script was started with; undefined where there was none. */
 export const input = script.input;
 
+const PROBED = new Set(["then", "toJSON", "constructor", "toString", "valueOf"]);
+
 /** The opened part of the environment. Reading a variable that is not opened throws. */
 export const env: Readonly<Record<string, string>> = new Proxy(script.env, {
   get(variables, key) {
     if (typeof key === "symbol") return undefined;
     if (Object.hasOwn(variables, key)) return variables[key];
     // Looked up by the language itself when the object is shown, awaited or made into text.
-    if (key === "then" || key === "toJSON" || key === "constructor") return undefined;
+    if (PROBED.has(key)) return Reflect.get(Object.prototype, key);
     throw new SpacesError(
       "PERMISSION_DENIED",
       `The environment variable "${key}" is not set, or not opened to this script.`,

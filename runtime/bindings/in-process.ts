@@ -35,13 +35,14 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
   };
   const engine = await openEngine({ ...options, runScript });
   const router = createRouter(engine);
+  const calls = new CallsUnderWay();
   const clientFor = (context: CallContext): Client =>
     createRouterClient(router, {
       context,
       interceptors: [
-        async ({ next }) => {
+        async ({ next, signal, ...call }) => {
           try {
-            return await next();
+            return await calls.track(signal, (either) => next({ ...call, signal: either }));
           } catch (error) {
             throw toSpacesError(error);
           }
@@ -53,9 +54,43 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
     client: clientFor({ actor: localActor(), depth: 0 }),
     async [Symbol.asyncDispose]() {
       await interpreter[Symbol.asyncDispose]();
+      await calls[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
     },
   };
+}
+
+/**
+ * The calls that are under way. Closing cancels them and waits for their clean-up: a command that
+ * is being killed must be dead before the engine is gone.
+ */
+class CallsUnderWay implements AsyncDisposable {
+  readonly #running = new Map<AbortController, Promise<unknown>>();
+
+  /** Makes a call that ends when either its own signal fires or the binding closes. */
+  async track<R>(
+    signal: AbortSignal | undefined,
+    call: (either: AbortSignal) => Promise<R>,
+  ): Promise<R> {
+    const either = new AbortController();
+    const forward = (): void => either.abort(signal?.reason);
+    if (signal?.aborted === true) forward();
+    signal?.addEventListener("abort", forward);
+    const running = call(either.signal);
+    this.#running.set(either, running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(either);
+      signal?.removeEventListener("abort", forward);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = [...this.#running];
+    for (const [either] of running) either.abort();
+    await Promise.allSettled(running.map(([, call]) => call));
+  }
 }
 
 /** The interpreter for scripts that the engine runs, loaded when the first of them does. */
@@ -106,8 +141,8 @@ function toSpacesError(error: unknown): SpacesError {
     const { issues } = (error.data ?? {}) as { issues?: readonly ValidationIssue[] };
     if (issues !== undefined) return invalidInput(issues, error);
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return new SpacesError("INTERNAL", message, { cause: error });
+  // The text of a foreign error may name paths of the host; scripts read messages, not causes.
+  return new SpacesError("INTERNAL", undefined, { cause: error });
 }
 
 function invalidInput(issues: readonly ValidationIssue[], cause: unknown): SpacesError {

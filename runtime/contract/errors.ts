@@ -81,6 +81,11 @@ export const ERRORS = {
     message: "The command did not end in time and was killed.",
     suggestion: "Give a longer timeout; the output so far is in the error's details.",
   },
+  PROCESS_NOT_FOUND: {
+    status: 404,
+    message: "The space has no such process.",
+    suggestion: "List the processes of the space with `spaces ps`.",
+  },
   COMMAND_NOT_FOUND: {
     status: 422,
     message: "The command was not found in the space.",

@@ -2,7 +2,7 @@
  * What a driver is: the place where spaces live. The engine calls drivers through this interface
  * only; a driver knows neither the store nor the contract's routes.
  */
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /** Resource limits of a space; what is absent is not limited. */
 export interface ResourceLimits {
@@ -91,9 +91,77 @@ export interface GuestProcess {
   kill(): Promise<void>;
 }
 
+/** A size of a terminal, in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A process to start that lives on when its caller has gone. */
+export interface BackgroundRequest extends Omit<SpawnRequest, "input"> {
+  /** 32 hexadecimal digits that no other process of the space has. */
+  readonly id: string;
+  /** Whether standard input stays open for `attach`; otherwise it is empty. */
+  readonly keepInput: boolean;
+  /** Runs it in a terminal; all of its output comes on stdout then. */
+  readonly terminal?: TerminalSize | undefined;
+}
+
+/** A process as the space itself remembers it. */
+export interface ProcessRecord {
+  readonly id: string;
+  readonly pid: number;
+  /** The first arguments; long ones are cut. */
+  readonly argv: readonly string[];
+  readonly startedAt: Date;
+  readonly terminal: boolean;
+  /** How it ended; absent while it runs. */
+  readonly exit?: ProcessExit | undefined;
+}
+
+export interface AttachOptions {
+  /** Bytes of each output that the caller has already. */
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Takes over standard input from whoever has it. */
+  readonly input: boolean;
+}
+
+/** A background process that is being followed; disposing leaves it running. */
+export interface AttachedProcess extends GuestProcess, AsyncDisposable {
+  readonly stdin: Writable;
+  /** Bytes that were asked for and are no longer kept. */
+  readonly lost: { readonly stdout: number; readonly stderr: number };
+}
+
+/** The processes of a space that outlive their callers. Ids that are unknown are `INVALID_INPUT`. */
+export interface BackgroundProcesses {
+  start(request: BackgroundRequest): Promise<void>;
+  attach(id: string, options: AttachOptions): Promise<AttachedProcess>;
+  list(): Promise<readonly ProcessRecord[]>;
+  /** Sends a signal such as `SIGTERM` to the process group; nothing where it has ended. */
+  signal(id: string, signal: string): Promise<void>;
+  /** Kills the process and everything it started. */
+  kill(id: string): Promise<void>;
+  resize(id: string, size: TerminalSize): Promise<void>;
+  /** Forgets a process that has ended. */
+  release(id: string): Promise<void>;
+}
+
 /** A way into a running space. */
 export interface GuestConnection extends AsyncDisposable {
+  /** Starts a process that dies with the connection. */
   spawn(request: SpawnRequest): Promise<GuestProcess>;
+  /** Absent where processes cannot outlive their caller. */
+  readonly background?: BackgroundProcesses | undefined;
+}
+
+/** Where the agent of a running space listens on the host. */
+export interface AgentEndpoint {
+  /** Path of its unix socket. */
+  readonly socket: string;
+  /** Hexadecimal; who has it can do in the space all that the space's user can. */
+  readonly token: string;
 }
 
 export interface DriverSpaceState {
@@ -124,6 +192,8 @@ export interface Driver extends AsyncDisposable {
   start(space: SpaceSpec, options?: DriverCallOptions): Promise<void>;
   /** Opens a way into a running space; `SPACE_NOT_RUNNING` when it does not run. */
   connect(space: SpaceSpec): Promise<GuestConnection>;
+  /** The agent of a running space, for port forwards; undefined where the space runs without one. */
+  endpoint(space: SpaceSpec): Promise<AgentEndpoint | undefined>;
   /** Stops the space and everything in it, within a few seconds. Does nothing where it is stopped. */
   stop(space: SpaceSpec, options?: DriverCallOptions): Promise<void>;
   /** Removes everything of the space but its workspace and state directories. */

@@ -6,6 +6,8 @@ import { newId } from "../contract/ids.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import { retryWhileBusy } from "../store/dialect.js";
 import { openStore, type Store } from "../store/store.js";
+import { Background } from "./background.js";
+import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
@@ -34,7 +36,9 @@ export class Engine implements AsyncDisposable {
   readonly templates: Templates;
   readonly processes: Processes;
   readonly scripts: Scripts;
+  readonly background: Background;
   readonly #recovery: Recovery;
+  readonly #connections: Connections;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
@@ -43,7 +47,9 @@ export class Engine implements AsyncDisposable {
     this.fields = new Fields(parts);
     this.lifecycle = new Lifecycle(parts, this.#recovery);
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
-    this.processes = new Processes(parts, this.#recovery, this.fields);
+    this.#connections = new Connections(parts, this.#recovery);
+    this.processes = new Processes(parts, this.#connections, this.fields);
+    this.background = new Background(parts, this.#connections);
     this.scripts = new Scripts(parts, this.processes);
   }
 
@@ -68,7 +74,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.processes[Symbol.asyncDispose]();
+    await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();
   }

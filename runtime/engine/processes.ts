@@ -2,24 +2,16 @@
 
 import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
-import { SpacesError } from "../contract/errors.js";
 import type { CommandResult } from "../contract/processes.js";
-import type { GuestConnection, SpawnRequest } from "../drivers/driver.js";
+import type { SpawnRequest } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
 import { collect } from "./collect.js";
+import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
 import { PROCESS_IDENTITY } from "./process-identity.js";
-import type { Recovery } from "./recovery.js";
-import {
-  driverSpecOf,
-  environmentOf,
-  findSpace,
-  REDACTED,
-  specOf,
-  WORKSPACE_MOUNT,
-} from "./space-rows.js";
+import { environmentOf, findSpace, REDACTED, specOf, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** Bytes kept of each of a command's streams. */
 const OUTPUT_BYTES = 1_048_576;
@@ -35,19 +27,14 @@ export interface CommandRequest {
   readonly input?: string | undefined;
 }
 
-export class Processes implements AsyncDisposable {
+export class Processes {
   readonly #parts: EngineParts;
-  readonly #recovery: Recovery;
   readonly #fields: Fields;
-  /** Ways into spaces, kept by the start that they belong to. */
-  readonly #connections = new Map<
-    string,
-    { startedAt: string | null; connection: Promise<GuestConnection> }
-  >();
+  readonly #connections: Connections;
 
-  constructor(parts: EngineParts, recovery: Recovery, fields: Fields) {
+  constructor(parts: EngineParts, connections: Connections, fields: Fields) {
     this.#parts = parts;
-    this.#recovery = recovery;
+    this.#connections = connections;
     this.#fields = fields;
   }
 
@@ -75,44 +62,16 @@ export class Processes implements AsyncDisposable {
     signal: AbortSignal | undefined,
   ): Promise<CommandResult> {
     const spawned: SpawnRequest = {
-      argv:
-        request.args === undefined
-          ? [row.shell, "-c", request.command]
-          : [request.command, ...request.args],
-      workdir: absoluteWorkdir(row, request.workdir),
-      env: { ...environmentOf(row), ...request.env },
+      ...programOf(row, request),
       input: request.input === undefined ? undefined : Buffer.from(request.input, "utf8"),
     };
-    try {
-      const connection = await this.#connect(row);
-      const guest = await connection.spawn(spawned);
-      return await collect(guest, {
+    return await this.#connections.use(row, async (connection) =>
+      collect(await connection.spawn(spawned), {
         timeoutMs: request.timeoutMs,
         outputBytes: OUTPUT_BYTES,
         signal,
-      });
-    } catch (error) {
-      // A space that ended while it was used is noticed here first.
-      if (SpacesError.isInstance(error) && error.code === "SPACE_NOT_RUNNING") {
-        await this.#recovery.hasVanished(row);
-      }
-      throw error;
-    }
-  }
-
-  async #connect(row: SpaceRow): Promise<GuestConnection> {
-    const known = this.#connections.get(row.id);
-    if (known !== undefined && known.startedAt === row.started_at) return await known.connection;
-    const driver = await this.#parts.drivers.get(row.driver);
-    const connection = driver.connect(driverSpecOf(this.#parts.dataDir, row));
-    this.#connections.set(row.id, { startedAt: row.started_at, connection });
-    if (known !== undefined) await close(known.connection);
-    try {
-      return await connection;
-    } catch (error) {
-      this.#connections.delete(row.id);
-      throw error;
-    }
+      }),
+    );
   }
 
   /** Shows the space as busy, to every process, until disposed. */
@@ -135,18 +94,18 @@ export class Processes implements AsyncDisposable {
       },
     };
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const open = [...this.#connections.values()];
-    this.#connections.clear();
-    await Promise.all(open.map(({ connection }) => close(connection)));
-  }
 }
 
-async function close(connection: Promise<GuestConnection>): Promise<void> {
-  const [opened] = await Promise.allSettled([connection]);
-  // One that could not be opened has been reported to the call that wanted it.
-  if (opened.status === "fulfilled") await opened.value[Symbol.asyncDispose]();
+/** What a request means in its space: the program, where it starts, and with which environment. */
+export function programOf(
+  row: SpaceRow,
+  { command, args, workdir, env }: Pick<CommandRequest, "command" | "args" | "workdir" | "env">,
+): Pick<SpawnRequest, "argv" | "workdir" | "env"> {
+  return {
+    argv: args === undefined ? [row.shell, "-c", command] : [command, ...args],
+    workdir: absoluteWorkdir(row, workdir),
+    env: { ...environmentOf(row), ...env },
+  };
 }
 
 function absoluteWorkdir(row: SpaceRow, workdir: string | undefined): string {

@@ -20,7 +20,7 @@ export function createRouter(engine: Engine) {
       }
       return await next();
     });
-  const { spaces, lifecycle, fields, templates, processes, scripts } = engine;
+  const { spaces, lifecycle, fields, templates, processes, background, scripts } = engine;
 
   return os.router({
     spaces: {
@@ -74,6 +74,43 @@ export function createRouter(engine: Engine) {
       run: os.processes.run.handler(({ context, input: { space, ...request }, signal }) =>
         processes.run(context, space, request, { signal }),
       ),
+      start: os.processes.start.handler(({ context, input: { space, ...request } }) =>
+        background.start(context, space, request),
+      ),
+      list: os.processes.list.handler(async ({ context, input }) => ({
+        items: await background.list(context, input.space),
+      })),
+      get: os.processes.get.handler(({ context, input }) =>
+        background.get(context, input.space, input.process),
+      ),
+      follow: os.processes.follow.handler(async function* ({ context, input, signal }) {
+        const from = { stdout: input.stdoutOffset, stderr: input.stderrOffset };
+        yield* background.follow(context, input.space, input.process, from, { signal });
+      }),
+      write: os.processes.write.handler(async ({ context, input }) => {
+        const data = Buffer.from(input.data, "base64");
+        await background.write(context, input.space, input.process, data, input.close);
+        return {};
+      }),
+      signal: os.processes.signal.handler(async ({ context, input }) => {
+        await background.signal(context, input.space, input.process, input.signal);
+        return {};
+      }),
+      kill: os.processes.kill.handler(async ({ context, input }) => {
+        await background.kill(context, input.space, input.process);
+        return {};
+      }),
+      resize: os.processes.resize.handler(async ({ context, input }) => {
+        await background.resize(context, input.space, input.process, input.terminal);
+        return {};
+      }),
+      wait: os.processes.wait.handler(({ context, input, signal }) =>
+        background.wait(context, input.space, input.process, input.timeoutMs, { signal }),
+      ),
+      remove: os.processes.remove.handler(async ({ context, input }) => {
+        await background.remove(context, input.space, input.process);
+        return {};
+      }),
     },
     scripts: {
       save: os.scripts.save.handler(({ context, input }) => scripts.save(context, input)),

@@ -59,6 +59,13 @@ export class GuestChannel extends Duplex {
     this.destroy(error);
   }
 
+  // Grants follow what is consumed; see the outputs of processes.
+  override read(size?: number): Buffer | null {
+    const chunk: Buffer | null = super.read(size);
+    this.#top();
+    return chunk;
+  }
+
   override _read(): void {
     this.#top();
   }

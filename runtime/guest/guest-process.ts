@@ -61,6 +61,14 @@ class Output extends Readable {
     this.over = true;
   }
 
+  // Grants follow what is consumed, not what the stream machinery asks for: it asks once, and then
+  // waits for bytes that may lack a grant.
+  override read(size?: number): Buffer | null {
+    const chunk: Buffer | null = super.read(size);
+    this.#top();
+    return chunk;
+  }
+
   override _read(): void {
     this.#top();
   }
@@ -104,7 +112,8 @@ export class GuestAgentProcess {
   readonly #writer: CreditedWriter;
   #detached: boolean;
   #settled = false;
-  #forgotten = false;
+  /** The agent has said, or this side has decided, that nothing more is to be asked. */
+  #gone = false;
   #killing: Promise<void> | undefined;
   #resolveExit: (exit: GuestExit) => void = () => undefined;
   #rejectExit: (error: SpacesError) => void = () => undefined;
@@ -155,7 +164,7 @@ export class GuestAgentProcess {
    * throws `DRIVER_FAILED` when something could not be killed in time.
    */
   kill(): Promise<void> {
-    if (this.#forgotten) return Promise.resolve();
+    if (this.#gone) return Promise.resolve();
     this.#killing ??= this.#commands.kill(this.id).catch((error: unknown) => {
       this.#killing = undefined;
       throw error;
@@ -170,8 +179,8 @@ export class GuestAgentProcess {
 
   /** Lets go of the process: it lives on when the session ends. Both outputs end here. */
   async detach(): Promise<void> {
+    if (!this.#gone) await this.#commands.detach(this.id);
     this.#detached = true;
-    if (!this.#forgotten) await this.#commands.detach(this.id);
     this.end(
       new SpacesError("CANCELLED", `Let go of process ${this.id}; it goes on running.`, {
         suggestion: "Attach to it again by its id.",
@@ -231,14 +240,13 @@ export class GuestAgentProcess {
     this.#writer.reset(window);
   }
 
-  /** The guest has forgotten the process, or this session has. */
-  onForgotten(): void {
-    this.#forgotten = true;
+  /** Nothing of the process or its children is left. */
+  onGone(): void {
+    this.#gone = true;
   }
 
   /** Ends everything that is still open; `exit` rejects with the error. */
   end(error: SpacesError): void {
-    this.#forgotten = true;
     this.#rejectExit(error);
     this.#settled = true;
     this.#writer.discard();

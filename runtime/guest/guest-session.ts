@@ -7,29 +7,26 @@ import type { Duplex } from "node:stream";
 import { SpacesError } from "../contract/errors.js";
 import { Channels, type GuestListener } from "./channels.js";
 import {
-  encodeHello,
   FrameParser,
   FrameReader,
   FrameWriter,
   type HelloAnswer,
-  HelloFinder,
   protocolError,
 } from "./frames.js";
 import type { GuestChannel } from "./guest-channel.js";
 import { GuestAgentProcess, type ProcessCommands } from "./guest-process.js";
+import { type GuestSessionOptions, introduce } from "./handshake.js";
 import { PendingQuestions } from "./pending.js";
 import {
   Answer,
   AttachFlag,
   errnoName,
   LIMITS,
-  NONCE_BYTES,
   PROCESS_ID_BYTES,
-  PROTOCOL_VERSION,
   Request,
   signalNumber,
-  TOKEN_BYTES,
 } from "./protocol.js";
+import { asSpacesError, cancelled, lostError, Refusal, refusalError } from "./session-errors.js";
 import {
   decodeProcessInfo,
   encodeSpawn,
@@ -39,17 +36,10 @@ import {
   spawnError,
 } from "./spawn-request.js";
 
-const HELLO_MS = 5_000;
+/** Where a SPAWN frame has its request number: behind the header. */
+const SPAWN_REQUEST_AT = 5;
 const ANSWER_MS = 30_000;
 const KILL_MS = 5_000;
-
-export interface GuestSessionOptions {
-  /** The 32 bytes that the agent was started with. */
-  readonly token: Uint8Array;
-  /** How long the agent may take to answer the first words; 5 s when absent. */
-  readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface AttachOptions {
   /** Offsets from which on the output is wanted; 0 when absent. */
@@ -65,37 +55,34 @@ interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the guest's refusal of a question becomes. */
-class Refusal {
-  readonly errno: string;
-  constructor(errno: string) {
-    this.errno = errno;
-  }
-}
-
 interface Attached {
   readonly pid: number;
 }
 
 /** See the file's head. Many calls may be under way at once. */
 export class GuestSession implements AsyncDisposable {
+  /** Version and abilities of the agent, as it claims. */
+  readonly agent: HelloAnswer;
   /** Resolves when the session has ended, by `close` or by a failure; never rejects. */
   readonly closed: Promise<void>;
   readonly #stream: Duplex;
   readonly #processes = new Map<string, GuestAgentProcess>();
+  /** Not detached, started here: the agent says when nothing is left of them. */
+  readonly #owned = new Map<string, GuestAgentProcess>();
   readonly #attaching = new Map<string, readonly [number, number]>();
+  readonly #attachRequests = new Map<number, string>();
   readonly #lists = new Map<number, GuestProcessInfo[]>();
   readonly #spawns = new Map<number, GuestSpawnRequest>();
   readonly #questions = new PendingQuestions((error) => this.#end(error));
   readonly #channels = new Channels((frame) => this.#send(frame));
   readonly #parser = new FrameParser((type, payload) => this.#onFrame(type, payload));
   readonly #commands: ProcessCommands;
-  #hello: HelloAnswer | undefined;
   #failure: SpacesError | undefined;
   #markClosed: () => void = () => undefined;
 
-  private constructor(stream: Duplex) {
+  private constructor(stream: Duplex, agent: HelloAnswer) {
     this.#stream = stream;
+    this.agent = agent;
     this.closed = new Promise((resolve) => {
       this.#markClosed = resolve;
     });
@@ -110,7 +97,7 @@ export class GuestSession implements AsyncDisposable {
         this.#sendIfOpen(new FrameWriter(Request.closeStdin).bytes(processIdBytes(id))),
       signal: (id, name) => this.signal(id, name),
       kill: (id) => this.kill(id),
-      resize: (id, columns, rows) => this.#resize(id, columns, rows),
+      resize: (id, columns, rows) => this.resize(id, columns, rows),
       detach: (id) => this.#detach(id),
     };
   }
@@ -121,22 +108,15 @@ export class GuestSession implements AsyncDisposable {
    * @throws SpacesError `DRIVER_FAILED` when the agent does not answer as one, `CANCELLED`.
    */
   static async open(stream: Duplex, options: GuestSessionOptions): Promise<GuestSession> {
-    if (options.token.length !== TOKEN_BYTES) {
-      throw new SpacesError("INVALID_INPUT", `A guest token has ${TOKEN_BYTES} bytes.`);
-    }
-    const session = new GuestSession(stream);
     try {
-      await session.#introduce(options);
+      const { answer, rest } = await introduce(stream, options);
+      const session = new GuestSession(stream, answer);
+      session.#listen(rest);
+      return session;
     } catch (error) {
       stream.destroy();
       throw error;
     }
-    return session;
-  }
-
-  /** Version and abilities of the agent, as it claims. */
-  get agent(): HelloAnswer {
-    return this.#hello ?? { version: 0, passesDescriptors: false, agentVersion: 0, pid: 0 };
   }
 
   /** Whether calls can still be made. */
@@ -152,23 +132,27 @@ export class GuestSession implements AsyncDisposable {
   async spawn(request: GuestSpawnRequest, options: CallOptions = {}): Promise<GuestAgentProcess> {
     this.#requireOpen();
     const { signal } = options;
-    if (signal?.aborted === true) throw cancelled(request.argv[0]);
+    if (signal?.aborted === true) throw cancelled(`The start of "${request.argv[0]}"`);
     const id = request.id ?? randomBytes(PROCESS_ID_BYTES).toString("hex");
-    if (this.#processes.has(id)) throw new SpacesError("CONFLICT", `Process ${id} exists already.`);
-    // Also checks everything before there is something to undo.
-    encodeSpawn(0, id, request);
+    if (this.#processes.has(id) || this.#owned.has(id)) {
+      throw new SpacesError("CONFLICT", `Process ${id} exists already.`);
+    }
+    const frame = encodeSpawn(id, request).finish();
     const process = this.#addProcess(id, request.detached === true, 0, isPiped(request));
+    if (request.detached !== true) this.#own(process);
     let number = 0;
     const answer = this.#questions.ask<number>(Answer.spawned, ANSWER_MS, (asked) => {
       number = asked;
       this.#spawns.set(asked, request);
-      this.#send(encodeSpawn(asked, id, request));
+      frame.writeUInt32LE(asked, SPAWN_REQUEST_AT);
+      this.#write(frame);
     });
     try {
       process.pid = await answer;
     } catch (error) {
-      this.#forget(process);
-      process.end(SpacesError.isInstance(error) ? error : protocolError("an odd refusal"));
+      this.#processes.delete(id);
+      this.#owned.delete(id);
+      process.end(asSpacesError(error));
       throw error;
     } finally {
       this.#spawns.delete(number);
@@ -215,7 +199,7 @@ export class GuestSession implements AsyncDisposable {
       return process;
     } catch (error) {
       const known = refusalError(error, id);
-      this.#forget(process);
+      this.#processes.delete(id);
       process.end(known);
       throw known;
     } finally {
@@ -281,8 +265,8 @@ export class GuestSession implements AsyncDisposable {
     await this.#askAbout(id, Answer.ok, Request.release, (frame) => frame, ["ESRCH"]);
     const process = this.#processes.get(id);
     if (process === undefined) return;
-    this.#forget(process);
-    if (!process.complete) process.end(new SpacesError("CANCELLED", `Process ${id} was released.`));
+    this.#processes.delete(id);
+    process.end(new SpacesError("CANCELLED", `Process ${id} was released.`));
   }
 
   /**
@@ -296,7 +280,7 @@ export class GuestSession implements AsyncDisposable {
   ): Promise<GuestChannel> {
     this.#requireOpen();
     requirePort(port, 1);
-    if (options.signal?.aborted === true) throw cancelled(`connect to port ${port}`);
+    if (options.signal?.aborted === true) throw cancelled(`Connecting to port ${port}`);
     return this.#channels.connect(port, options.timeoutMs ?? ANSWER_MS, options.signal);
   }
 
@@ -352,50 +336,8 @@ export class GuestSession implements AsyncDisposable {
 
   // ---- the stream ----
 
-  async #introduce({ token, timeoutMs = HELLO_MS, signal }: GuestSessionOptions): Promise<void> {
-    const nonce = randomBytes(NONCE_BYTES);
-    const finder = new HelloFinder(nonce);
+  #listen(rest: Buffer): void {
     const stream = this.#stream;
-    const rest = await new Promise<Buffer>((resolve, reject) => {
-      const settle = (result: () => void) => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-        stream.off("data", onData).off("error", onError).off("close", onClose).off("end", onClose);
-        result();
-      };
-      const fail = (error: SpacesError) => settle(() => reject(error));
-      const onData = (chunk: Buffer) => {
-        try {
-          const found = finder.push(chunk);
-          if (found === undefined) return;
-          // Stays paused until the session listens: nothing may be lost between.
-          stream.pause();
-          this.#hello = found.answer;
-          settle(() => resolve(found.rest));
-        } catch (error) {
-          fail(asSpacesError(error));
-        }
-      };
-      const onError = (error: Error) => fail(lostError(error));
-      const onClose = () => fail(lostError(undefined));
-      const onAbort = () => fail(cancelled("the first words with the space's agent"));
-      const timer = setTimeout(
-        () => fail(new SpacesError("DRIVER_FAILED", "The space's agent does not answer.")),
-        timeoutMs,
-      );
-      if (signal?.aborted === true) return onAbort();
-      signal?.addEventListener("abort", onAbort);
-      stream.on("data", onData).on("error", onError).on("close", onClose).on("end", onClose);
-      stream.write(encodeHello(token, nonce));
-    });
-    const version = this.agent.version;
-    if (version !== PROTOCOL_VERSION) {
-      throw new SpacesError(
-        "DRIVER_FAILED",
-        `The space's agent speaks version ${version} of the protocol, this program ${PROTOCOL_VERSION}.`,
-        { suggestion: "Restart the space: that brings it the agent of this program." },
-      );
-    }
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
     stream.on("error", (error) => this.#end(lostError(error)));
     stream.on("end", () => this.#end(lostError(undefined)));
@@ -417,8 +359,12 @@ export class GuestSession implements AsyncDisposable {
   }
 
   #send(frame: FrameWriter): void {
+    this.#write(frame.finish());
+  }
+
+  #write(bytes: Buffer): void {
     this.#requireOpen();
-    this.#stream.write(frame.finish());
+    this.#stream.write(bytes);
     if (this.#stream.writableLength > LIMITS.unsentBytes) {
       this.#end(protocolError("it does not read what it is sent"));
     }
@@ -436,6 +382,7 @@ export class GuestSession implements AsyncDisposable {
     this.#questions.rejectAll(error);
     for (const process of this.#processes.values()) process.end(error);
     this.#processes.clear();
+    this.#owned.clear();
     this.#channels.fail(error);
     if (this.#stream.closed) this.#markClosed();
   }
@@ -458,8 +405,6 @@ export class GuestSession implements AsyncDisposable {
     });
   }
 
-  readonly #attachRequests = new Map<number, string>();
-
   async #askAbout<T>(
     id: string,
     answer: number,
@@ -480,7 +425,8 @@ export class GuestSession implements AsyncDisposable {
     }
   }
 
-  async #resize(id: string, columns: number, rows: number): Promise<void> {
+  /** Sets the size of a process's terminal, in characters. `UNSUPPORTED` without a terminal. */
+  async resize(id: string, columns: number, rows: number): Promise<void> {
     for (const value of [columns, rows]) {
       if (Number.isInteger(value) && value > 0 && value <= 0xffff) continue;
       throw new SpacesError(
@@ -494,8 +440,8 @@ export class GuestSession implements AsyncDisposable {
 
   async #detach(id: string): Promise<void> {
     await this.#askAbout(id, Answer.ok, Request.detach, (frame) => frame.u8(1), ["ESRCH"]);
-    const process = this.#processes.get(id);
-    if (process !== undefined) this.#forget(process);
+    this.#processes.delete(id);
+    this.#owned.delete(id);
   }
 
   // ---- frames ----
@@ -511,9 +457,11 @@ export class GuestSession implements AsyncDisposable {
     return process;
   }
 
-  #forget(process: GuestAgentProcess): void {
-    if (this.#processes.get(process.id) === process) this.#processes.delete(process.id);
-    process.onForgotten();
+  #own(process: GuestAgentProcess): void {
+    if (this.#owned.size >= LIMITS.listedProcesses) {
+      throw protocolError("it does not say that processes have ended");
+    }
+    this.#owned.set(process.id, process);
   }
 
   #process(fields: FrameReader): GuestAgentProcess {
@@ -548,12 +496,9 @@ export class GuestSession implements AsyncDisposable {
         this.#forgetWhenComplete(process);
         return true;
       }
-      case Answer.gone: {
-        const process = this.#process(fields);
-        if (process.detached || !process.complete) throw protocolError("the end of what goes on");
-        this.#forget(process);
+      case Answer.gone:
+        this.#onGone(fields.bytes(PROCESS_ID_BYTES).toString("hex"));
         return true;
-      }
       // These may cross the end of the process.
       case Answer.stdinCredit:
         this.#processes
@@ -568,36 +513,53 @@ export class GuestSession implements AsyncDisposable {
     }
   }
 
-  /** Of a detached process nothing more comes then; of another, GONE does. */
+  /** Nothing more comes of it but GONE, unless somebody attaches to it anew. */
   #forgetWhenComplete(process: GuestAgentProcess): void {
-    if (process.detached && process.complete) this.#processes.delete(process.id);
+    if (process.complete) this.#processes.delete(process.id);
+  }
+
+  #onGone(id: string): void {
+    const process = this.#owned.get(id);
+    if (process === undefined || this.#processes.has(id)) {
+      throw protocolError(`the end of process ${id}, which goes on`);
+    }
+    this.#owned.delete(id);
+    process.onGone();
   }
 
   #onAnswer(type: number, fields: FrameReader): void {
+    const request = type === Answer.protocolError ? 0 : fields.u32();
     switch (type) {
       case Answer.pong:
       case Answer.ok:
-        return this.#questions.settle(fields.u32(), type, undefined);
+        this.#questions.settle(request, type, undefined);
+        break;
       case Answer.spawned:
       case Answer.killed:
-        return this.#questions.settle(fields.u32(), type, fields.u32());
+        this.#questions.settle(request, type, fields.u32());
+        break;
       case Answer.spawnError:
-        return this.#onSpawnError(fields.u32(), fields.u8(), fields.u32());
+        this.#onSpawnError(request, fields.u8(), fields.u32());
+        break;
       case Answer.attached:
-        return this.#onAttached(fields.u32(), fields);
+        this.#onAttached(request, fields);
+        break;
       case Answer.error:
-        return this.#onError(fields.u32(), fields.u32());
+        this.#onError(request, fields.u32());
+        break;
       case Answer.process:
-        return this.#onListed(fields.u32(), fields);
-      case Answer.listEnd: {
-        const request = fields.u32();
-        return this.#questions.settle(request, type, this.#lists.get(request) ?? []);
-      }
-      case Answer.protocolError:
+        this.#onListed(request, fields);
+        break;
+      case Answer.listEnd:
+        this.#questions.settle(request, type, this.#lists.get(request) ?? []);
+        break;
+      case Answer.protocolError: {
+        const reason = fields.rest().toString("latin1", 0, 200);
         throw new SpacesError(
           "DRIVER_FAILED",
-          `The space's agent ended the session: ${JSON.stringify(fields.rest().toString("latin1", 0, 200))}.`,
+          `The space's agent ended the session: ${JSON.stringify(reason)}.`,
         );
+      }
       default:
         throw protocolError(`the frame type ${type}`);
     }
@@ -659,46 +621,6 @@ function requirePort(port: number, least: number): void {
   });
 }
 
-function cancelled(what: string): SpacesError {
-  return new SpacesError("CANCELLED", `"${what}" was cancelled.`);
-}
-
-function lostError(cause: unknown): SpacesError {
-  return new SpacesError("DRIVER_FAILED", "The connection to the space's agent was lost.", {
-    suggestion: "Check whether the space still runs, and try again.",
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function asSpacesError(error: unknown): SpacesError {
-  if (SpacesError.isInstance(error)) return error;
-  return new SpacesError("INTERNAL", undefined, { cause: error });
-}
-
-/** What the agent's errno for a process means; other errors pass. */
-function refusalError(error: unknown, id: string): SpacesError {
-  if (!(error instanceof Refusal)) return asSpacesError(error);
-  const details = { errno: error.errno };
-  switch (error.errno) {
-    case "ESRCH":
-      return new SpacesError("INVALID_INPUT", `The space has no process ${id}.`, { details });
-    case "EBUSY":
-      return new SpacesError("CONFLICT", `Process ${id} is still in use.`, { details });
-    case "EUSERS":
-      return new SpacesError("LIMIT_EXCEEDED", `Too many are attached to process ${id}.`, {
-        details,
-      });
-    case "EAGAIN":
-      return new SpacesError("LIMIT_EXCEEDED", `Too many calls about process ${id} at once.`, {
-        details,
-      });
-    case "ENOTTY":
-      return new SpacesError("UNSUPPORTED", `Process ${id} has no terminal.`, { details });
-    default:
-      return new SpacesError("DRIVER_FAILED", `The agent refused: ${error.errno}.`, { details });
-  }
-}
-
 /** Kills the process when the signal fires. One that fired already leaves nothing behind. */
 async function killOnAbort(
   process: GuestAgentProcess,
@@ -707,7 +629,7 @@ async function killOnAbort(
 ): Promise<void> {
   if (signal.aborted) {
     await process.kill();
-    throw cancelled(program);
+    throw cancelled(`The start of "${program}"`);
   }
   // A failed kill shows in `exit`, which then does not come; the session's end rejects it.
   const onAbort = () => void process.kill().catch(() => undefined);

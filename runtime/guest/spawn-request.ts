@@ -61,15 +61,17 @@ export function processIdBytes(id: string): Buffer {
   return Buffer.from(id, "hex");
 }
 
-/** Builds a SPAWN frame. Throws `INVALID_INPUT` for strings with NUL and for too long requests. */
-export function encodeSpawn(request: number, id: string, spawn: GuestSpawnRequest): FrameWriter {
+/**
+ * Builds a SPAWN frame with 0 for its request number. Throws `INVALID_INPUT` for strings with NUL and for too long requests.
+ */
+export function encodeSpawn(id: string, spawn: GuestSpawnRequest): FrameWriter {
   const env = Object.entries(spawn.env).map(([name, value]) => `${name}=${value}`);
   const nul = [...spawn.argv, ...env, spawn.workdir].find((text) => text.includes("\0"));
   if (nul !== undefined) {
     throw new SpacesError("INVALID_INPUT", `${JSON.stringify(nul)} contains a NUL character.`);
   }
   const frame = new FrameWriter(Request.spawn)
-    .u32(request)
+    .u32(0)
     .bytes(processIdBytes(id))
     .u16(spawnFlags(spawn))
     .u16(spawn.terminal?.columns ?? 0)

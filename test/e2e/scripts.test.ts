@@ -6,6 +6,8 @@ import { CliHome, drivers } from "../support/cli.js";
 
 describe.each(await drivers())("ready scripts on $driver", ({ driver, available }) => {
   describe.skipIf(!available)("run from the repository", () => {
+    /** For what does not depend on the driver. */
+    const once = it.skipIf(driver !== "virtual");
     let cli: CliHome;
     beforeEach(async () => {
       cli = await CliHome.make(driver);
@@ -51,7 +53,7 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       }
     });
 
-    it("quickstart takes a name, and starts afresh where a killed run left a space", async () => {
+    once("quickstart takes a name, and starts afresh where a killed run left a space", async () => {
       await create("again", "--start");
       const result = await cli.run(["run", "scripts/quickstart.ts", "again"]);
       expect(result).toMatchObject({ code: 0, stderr: "" });
@@ -76,7 +78,7 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
 
     it("stop-idle leaves a space in which a command runs", async () => {
       await create("busy", "--start");
-      const busy = cli.run(["exec", "busy", "--", "sleep", "3"]);
+      const busy = cli.run(["exec", "busy", "--", "sleep", "2"]);
       const activity = async () =>
         (await cli.json<{ activity?: string }>(["show", "busy"])).activity;
       await expect.poll(activity, { timeout: 20_000, interval: 20 }).toBe("busy");
@@ -86,7 +88,7 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       expect(await status("busy")).toBe("running");
     });
 
-    it("prune deletes what has been stopped for long, and nothing with --dry-run", async () => {
+    once("prune deletes what has been stopped for long, and nothing with --dry-run", async () => {
       await create("stopped");
       await create("running", "--start");
       const run = (...args: string[]) => cli.run(["run", "scripts/prune.ts", "--", ...args]);
@@ -101,7 +103,7 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       expect(await names()).toEqual(["running"]);
     });
 
-    it("health ends with 1 once a space is in error, and says why", async () => {
+    once("health ends with 1 once a space is in error, and says why", async () => {
       expect(await cli.run(["run", "scripts/health.ts"])).toMatchObject({
         code: 0,
         stdout: "0 spaces, 0 in error\n",
@@ -125,7 +127,7 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       expect(await cli.run(["run", "scripts/health.ts"])).toMatchObject({ code: 0 });
     });
 
-    it.each([
+    once.each([
       ["stop-idle", "minutes"],
       ["prune", "days"],
     ])("%s refuses what is no number of %s", async (script, unit) => {

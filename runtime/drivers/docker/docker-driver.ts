@@ -119,6 +119,10 @@ class DockerDriver implements Driver {
     );
   }
 
+  async endpoint(): Promise<undefined> {
+    return undefined;
+  }
+
   async stop(space: SpaceSpec, options: DriverCallOptions = {}): Promise<void> {
     const found = await this.#find(space.id);
     if (found?.running !== true) return;

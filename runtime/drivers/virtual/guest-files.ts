@@ -37,18 +37,22 @@ function bytesOf(content: FileContent, options: WriteOptions): Uint8Array {
   return Buffer.from(content, encoding);
 }
 
-/** Runs work of the host outside of the guards that just-bash puts around a script. */
-type Trusted = <T>(work: () => Promise<T>) => Promise<T>;
+/** What the files need of just-bash itself. */
+export interface Library {
+  /** Runs work of the host outside of the guards that just-bash puts around a script. */
+  readonly trusted: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly bytesFromLatin1: (text: string) => ByteString;
+}
 
 /** The files of a space, and the order in which its commands change them. */
 export class SpaceFiles {
   readonly files: IFileSystem;
-  readonly trusted: Trusted;
+  readonly library: Library;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(files: IFileSystem, trusted: Trusted) {
+  constructor(files: IFileSystem, library: Library) {
     this.files = files;
-    this.trusted = trusted;
+    this.library = library;
   }
 
   /**
@@ -95,7 +99,7 @@ export class GuestFiles implements IFileSystem {
     }
     if (this.#closed) throw new Error("EIO: the command has ended");
     // Guarded, what is under way at the end of the command would never be finished.
-    const pending = this.#space.trusted(operation);
+    const pending = this.#space.library.trusted(operation);
     this.#pending.add(pending);
     try {
       return await pending;
@@ -123,10 +127,11 @@ export class GuestFiles implements IFileSystem {
   }
 
   readFileBytes(path: string): Promise<ByteString> {
+    // Made in one piece: just-bash would add one character after the other.
     return this.#call(async () => {
-      const { readFileBytes } = this.#files;
-      if (readFileBytes === undefined) throw new Error(`EIO: cannot read bytes, open '${path}'`);
-      return await readFileBytes.call(this.#files, path);
+      const { buffer, byteOffset, length } = await this.#files.readFileBuffer(path);
+      const text = Buffer.from(buffer, byteOffset, length).toString("latin1");
+      return this.#space.library.bytesFromLatin1(text);
     });
   }
 
@@ -145,10 +150,11 @@ export class GuestFiles implements IFileSystem {
   exists(path: string): Promise<boolean> {
     return this.#call(async () => {
       if (await this.#files.exists(path)) return true;
-      // What lies behind a symlink that may not be followed exists too. just-bash then asks for
-      // its type, and reports the refusal as the error of one redirection, not of the script.
+      // What lies behind a symlink that leads out exists too. just-bash then asks for its type,
+      // and reports the refusal as the error of one redirection, not of the whole script.
       try {
-        return (await this.#files.lstat(path)).isSymbolicLink;
+        await this.#files.stat(path);
+        return true;
       } catch (error) {
         return error instanceof Error && error.message.startsWith("EACCES");
       }

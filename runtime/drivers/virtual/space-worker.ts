@@ -194,7 +194,8 @@ export class SpaceWorker {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
-    if (this.#pending.size === 0) this.#worker.unref();
+    // A worker that is being ended must hold the process until it has.
+    if (this.#pending.size === 0 && this.#death === undefined) this.#worker.unref();
     pending.settle(end);
   }
 

@@ -77,10 +77,43 @@ describe("the virtual driver", () => {
     expect(await collect(process.stdout)).toEqual(Buffer.alloc(0));
   });
 
-  it("keeps the space running when a connection is disposed", async () => {
+  it("ends the commands of a disposed connection and keeps the space running", async () => {
     const { space, connection } = await bed.started();
+    const process = await connection.spawn({ argv: ["sleep", "1000"], env: {} });
+    const other = await bed.driver.connect(space);
     await connection[Symbol.asyncDispose]();
+    expect(await process.exit).toEqual({ exitCode: 137, signal: "SIGKILL" });
     expect(await bed.driver.inspect(space.id)).toMatchObject({ running: true });
+    expect((await run(other, ["echo", "hi"])).stdout.toString()).toBe("hi\n");
+  });
+
+  it("has no agent", async () => {
+    const { space } = await bed.started();
+    expect(await bed.driver.endpoint(space)).toBeUndefined();
+  });
+
+  it("makes and follows symlinks inside of the workspace", async () => {
+    if (process.platform !== "linux") return;
+    const { space, connection } = await bed.started();
+    const { stdout } = await shell(
+      connection,
+      "mkdir -p a/b; echo one > a/b/f; ln -s a/b d; ln -s /workspace/a/b/f g; ln -s g h; " +
+        "cat d/f h; echo two > g; cat a/b/f; cd d; pwd -P; readlink ../g",
+    );
+    expect(stdout.toString()).toBe("one\none\ntwo\n/workspace/a/b\na/b/f\n");
+    expect(readFileSync(join(space.workspace, "h"), "utf8")).toBe("two\n");
+  });
+
+  it("copies, moves and removes trees", async () => {
+    const { connection } = await bed.started();
+    const { stdout, stderr } = await shell(
+      connection,
+      "mkdir -p p/q; echo 1 > p/q/r; cp -r p c; mv c m; rm -r p; find . -type f; cat m/q/r; " +
+        "tar czf t.tgz m; rm -r m; tar xzf t.tgz; cat m/q/r; chmod 600 m/q/r; ln m/q/r n; " +
+        "echo 2 >> n; cat n; cp -r m /tmp/m; cat /tmp/m/q/r; rmdir m 2> /dev/null || echo full",
+    );
+    expect(stderr.toString()).toBe("");
+    expect(stdout.toString()).toBe("./m/q/r\n1\n1\n1\n2\n1\nfull\n");
   });
 
   it("gives standard output, standard error and the exit code", async () => {

@@ -30,6 +30,7 @@ import { SpaceWorker } from "./space-worker.js";
 const FEATURES: DriverFeatures = {
   nativePrograms: false,
   images: false,
+  shells: ["bash", "sh"],
   network: ["none"],
   limits: [],
   streaming: false,
@@ -132,10 +133,28 @@ class VirtualDriver implements Driver {
     const { generation } = await this.#running(space);
     // Boots while the caller prepares its first command.
     this.#local(space, generation);
+    const processes = new Set<GuestProcess>();
+    let disposed = false;
     return {
-      spawn: (request) => this.#spawn(space, request),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
+      spawn: async (request) => {
+        if (disposed) throw new SpacesError("DRIVER_FAILED", "The connection has been closed.");
+        const process = await this.#spawn(space, request);
+        processes.add(process);
+        const forget = () => processes.delete(process);
+        process.exit.then(forget, forget);
+        if (disposed) await process.kill();
+        return process;
+      },
+      [Symbol.asyncDispose]: async () => {
+        disposed = true;
+        await Promise.all([...processes].map((process) => process.kill()));
+      },
     };
+  }
+
+  /** Virtual spaces have no agent: their commands are no processes of the system. */
+  async endpoint(): Promise<undefined> {
+    return undefined;
   }
 
   async stop(space: SpaceSpec, options?: DriverCallOptions): Promise<void> {

@@ -6,6 +6,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -15,6 +16,7 @@ import {
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { artifactUrl } from "../../artifacts.js";
@@ -91,7 +93,7 @@ describe("hostile commands", () => {
     for (const line of ["while true; do cat large; done", "cat large; cat large"]) {
       await expect(shell(connection, line)).rejects.toMatchObject({ code: "LIMIT_EXCEEDED" });
     }
-    const cut = await connection.spawn({ argv: ["cat", "large", "large"], env: {} });
+    const cut = await connection.spawn({ argv: ["bash", "-c", "cat large; cat large"], env: {} });
     expect((await collect(cut.stdout)).length).toBe(MAX_OUTPUT_BYTES);
     expect((await shell(connection, "echo alive")).stdout.toString()).toBe("alive\n");
   });
@@ -109,7 +111,7 @@ describe("hostile commands", () => {
   for (const [name, line] of Object.entries(bombs)) {
     it(`survives ${name}`, async () => {
       const { space, connection } = await bed.started();
-      writeFileSync(join(space.workspace, "large"), Buffer.alloc(8_000_000, "x"));
+      writeFileSync(join(space.workspace, "large"), Buffer.alloc(16_000_000, "x"));
       const outcome = await shell(connection, line).then(
         ({ exit }) => exit.exitCode,
         (error: unknown) => error,
@@ -207,6 +209,38 @@ describe("the way out of the workspace", () => {
     expect((await shell(connection, "cat d/secret")).stdout.toString()).toBe("");
     await shell(connection, "cd d; echo x > secret; echo x > d/secret");
     expect(readFileSync(secret, "utf8")).toBe("SECRET");
+  });
+
+  it("is closed while others swap directories and symlinks all the time", async () => {
+    if (process.platform !== "linux") return;
+    const { space, connection } = await bed.started();
+    const { workspace } = space;
+    mkdirSync(join(workspace, "d"));
+    writeFileSync(join(workspace, "d", "secret"), "harmless");
+    const swap = `
+      const { renameSync, symlinkSync } = require("node:fs");
+      const { workspace, outside } = require("node:worker_threads").workerData;
+      const [d, l, t] = ["d", "l", "t"].map((name) => workspace + "/" + name);
+      symlinkSync(outside, l);
+      for (;;) { renameSync(d, t); renameSync(l, d); renameSync(d, l); renameSync(t, d); }`;
+    const swapper = new Worker(swap, {
+      eval: true,
+      workerData: { workspace, outside: join(bed.dataDir, "outside") },
+    });
+    swapper.on("error", () => undefined);
+    const lines = [
+      "for ((i=0; i<1500; i++)); do cat d/secret; done",
+      "for ((i=0; i<300; i++)); do ls d; mkdir d/m$i; rm -rf d/m$i; cp secret d/c; touch d/n; done",
+      "for ((i=0; i<300; i++)); do echo x | tee d/new; rm -f d/secret; chmod 777 d/secret; done",
+    ];
+    for (const line of lines) {
+      const { stdout } = await shell(connection, line);
+      expect(stdout.toString()).not.toContain("SECRET");
+    }
+    await swapper.terminate();
+    expect(readFileSync(secret, "utf8")).toBe("SECRET");
+    expect(readdirSync(join(bed.dataDir, "outside"))).toEqual(["secret"]);
+    expect(statSync(secret).mode & 0o777).not.toBe(0o777);
   });
 
   it("does not write through a hard link", async () => {

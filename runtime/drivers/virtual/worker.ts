@@ -5,6 +5,8 @@
 import { parentPort } from "node:worker_threads";
 import type { IFileSystem } from "just-bash";
 import { type SerializedError, SpacesError } from "../../contract/errors.js";
+import { AnchoredFiles } from "./anchored-files.js";
+import { canAnchor } from "./anchored-walk.js";
 import { withHexBytes } from "./byte-printf.js";
 import { encodeBytes, installByteText, silenceGuessingDecoders, wellFormed } from "./byte-text.js";
 import { GuestFiles, SpaceFiles } from "./guest-files.js";
@@ -29,8 +31,15 @@ if (parentPort === null) throw new Error("This file runs as a worker thread only
 const port = parentPort;
 
 installByteText();
-const { Bash, DefenseInDepthBox, defineCommand, InMemoryFs, MountableFs, ReadWriteFs } =
-  await import("just-bash");
+const {
+  Bash,
+  DefenseInDepthBox,
+  defineCommand,
+  InMemoryFs,
+  MountableFs,
+  ReadWriteFs,
+  unsafeBytesFromLatin1,
+} = await import("just-bash");
 await silenceGuessingDecoders(() => new Bash().exec("echo é; echo é >&2"));
 
 const printf = defineCommand("printf", (args, { origCommand }) => {
@@ -54,11 +63,17 @@ await new Bash({ fs: base, cwd: "/home/user" }).exec("bash -c true");
 
 function open(message: OpenMessage): SpaceFiles {
   const files = new MountableFs({ base });
+  const { workspace, mount } = message;
   files.mount(
-    message.mount,
-    new ReadWriteFs({ root: message.workspace, maxFileReadSize: MAX_FILE_BYTES }),
+    mount,
+    canAnchor
+      ? new AnchoredFiles(workspace, mount, MAX_FILE_BYTES)
+      : new ReadWriteFs({ root: workspace, maxFileReadSize: MAX_FILE_BYTES }),
   );
-  return new SpaceFiles(files, (work) => DefenseInDepthBox.runTrustedAsync(work));
+  return new SpaceFiles(files, {
+    trusted: (work) => DefenseInDepthBox.runTrustedAsync(work),
+    bytesFromLatin1: unsafeBytesFromLatin1,
+  });
 }
 
 async function checkWorkdir(files: IFileSystem, workdir: string): Promise<void> {

@@ -1,4 +1,5 @@
-/* The record of one process of the space; shared by process.c (its life) and stream.c (its bytes). */
+/* The record of one process of the space; shared by spawn.c (its start), process.c (its
+ * life) and stream.c (its bytes). */
 #ifndef PROCESS_H
 #define PROCESS_H
 
@@ -41,6 +42,7 @@ struct process {
   struct buffer stdin_bytes;
   uint32_t stdin_owed; /* bytes written, for which credit was not given back yet */
   bool stdin_ending;
+  bool stdin_end_queued; /* the terminal's character for the end is in `stdin_bytes` */
   struct connection *stdin_owner;
   int terminal; /* the terminal's master, for ioctl; -1 without one */
   bool detached;
@@ -62,7 +64,12 @@ struct process {
 };
 
 struct process *process_find(const uint8_t *id);
+/* Looks what follows from what has changed; may free the process. */
 void process_settle(struct process *p);
+/* Takes a process that was started into the list, and listens to its supervisor. */
+void process_add(struct process *p);
+bool processes_full(void);
+void answer_spawn_error(struct process *p, int fault, int error);
 
 void stream_init(struct process *p, int index, int fd);
 void streams_refresh(struct process *p);

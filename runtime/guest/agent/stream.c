@@ -89,19 +89,33 @@ void streams_pump(struct process *p) {
   }
 }
 
+/* Most processes write nothing to one of their streams: that costs no ring. */
+static ssize_t read_first(struct stream *s) {
+  static uint8_t first[SMALL_RING_BYTES];
+  ssize_t count = read(s->source.fd, first, sizeof first);
+  if (count <= 0) return count;
+  if (!ring_allocate(&s->ring)) die("out of memory");
+  size_t bytes = (size_t)count;
+  memcpy(ring_space(&s->ring, &bytes), first, bytes);
+  ring_commit(&s->ring, bytes);
+  return count;
+}
+
+static ssize_t read_more(struct stream *s, size_t room) {
+  size_t bytes = room < CHUNK_BYTES ? room : CHUNK_BYTES;
+  uint8_t *to = ring_space(&s->ring, &bytes);
+  ssize_t count = read(s->source.fd, to, bytes);
+  if (count > 0) ring_commit(&s->ring, (size_t)count);
+  return count;
+}
+
 /* One read into the ring; false when there is nothing more for now. */
 static bool read_stream(struct process *p, int index) {
   struct stream *s = &p->streams[index];
   size_t room = readable_room(p, index);
   if (s->source.fd < 0 || room == 0) return false;
-  if (!ring_allocate(&s->ring)) die("out of memory");
-  size_t bytes = room < CHUNK_BYTES ? room : CHUNK_BYTES;
-  uint8_t *to = ring_space(&s->ring, &bytes);
-  ssize_t count = read(s->source.fd, to, bytes);
-  if (count > 0) {
-    ring_commit(&s->ring, (size_t)count);
-    return true;
-  }
+  ssize_t count = s->ring.data == NULL ? read_first(s) : read_more(s, room);
+  if (count > 0) return true;
   /* A pipe whose tree is gone may still be held by a stranger it was passed to: not for us. */
   bool waiting = count < 0 && (errno == EAGAIN || errno == EINTR);
   if (waiting && !p->gone) return false;
@@ -140,6 +154,8 @@ void stream_init(struct process *p, int index, int fd) {
 /* Reads as long as there is something and room; what is delivered at once makes new room. */
 static void drain_stream(struct process *p, int index) {
   for (int turn = 0; turn < 64 && read_stream(p, index); turn++) streams_pump(p);
+  /* Where the end was found, that is news too. */
+  streams_pump(p);
 }
 
 /* What was written before the exit lies in the pipe now, and is counted before more can follow. */
@@ -268,6 +284,7 @@ static void end_stdin(struct process *p) {
   cc_t end = 4;
   if (tcgetattr(p->terminal, &settings) == 0) end = settings.c_cc[VEOF];
   buffer_add(&p->stdin_bytes, &end, 1);
+  p->stdin_end_queued = true;
 }
 
 static void write_stdin(struct process *p) {
@@ -282,6 +299,11 @@ static void write_stdin(struct process *p) {
     }
     buffer_take(b, (size_t)count);
     p->stdin_owed += (uint32_t)count;
+    if (buffer_used(b) == 0 && p->stdin_end_queued) {
+      /* The last byte was ours, not the host's. */
+      p->stdin_end_queued = false;
+      p->stdin_owed--;
+    }
     if (buffer_used(b) == 0 && p->stdin_ending) end_stdin(p);
   }
   give_stdin_credit(p, buffer_used(b) == 0);

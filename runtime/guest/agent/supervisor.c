@@ -77,13 +77,9 @@ static void pause_ms(int ms) {
   poll(&none, 1, ms);
 }
 
-/* Stops everything, so that nothing can fork past the killing. */
+/* Stops everything, so that little can fork past the killing, which would find it all the same. */
 static void freeze_tree(int64_t deadline) {
-  for (int quiet = 0; quiet < 2 && now_ms() < deadline;) {
-    int active = tree_signal(SIGSTOP, NULL, 0);
-    if (active < 0) return;
-    quiet = active == 0 ? quiet + 1 : 0;
-  }
+  while (tree_signal(SIGSTOP, NULL, 0) > 0 && now_ms() < deadline) continue;
 }
 
 static int kill_tree(int budget_ms) {

@@ -31,6 +31,11 @@ const VALUE_BYTES = 8;
 interface Pending {
   readonly promise: QuickJSHandle;
   readonly reason: QuickJSHandle;
+  /**
+   * The promise that was rejected just before for the same reason. A module that throws rejects one
+   * that nobody can see, and then its own: whoever handles the second has handled both.
+   */
+  readonly twin: bigint | undefined;
 }
 
 export interface TrackedInstance {
@@ -45,6 +50,7 @@ export class RejectionTracker {
   readonly #runtime: JSRuntimePointer;
   readonly #pending = new Map<bigint, Pending>();
   #context: QuickJSContext | undefined;
+  #last: { readonly promise: bigint; readonly reason: bigint } | undefined;
 
   private constructor(instance: TrackedInstance, runtime: JSRuntimePointer) {
     this.#instance = instance;
@@ -105,18 +111,27 @@ export class RejectionTracker {
     handled: number,
   ): void => {
     if (handled !== 0) {
-      const pending = this.#pending.get(promise);
-      this.#pending.delete(promise);
-      pending?.promise.dispose();
-      pending?.reason.dispose();
+      this.#forget(this.#forget(promise)?.twin);
     } else if (this.#pending.size < MAX_PENDING && this.#context !== undefined) {
+      const twin = this.#last?.reason === reason ? this.#last.promise : undefined;
+      this.#last = { promise, reason };
       this.#pending.set(promise, {
         // Held, so that no other promise can take its address while it is in the map.
         promise: this.#hold(this.#context, context, promise),
         reason: this.#hold(this.#context, context, reason),
+        twin,
       });
     }
   };
+
+  #forget(promise: bigint | undefined): Pending | undefined {
+    if (promise === undefined) return undefined;
+    const pending = this.#pending.get(promise);
+    this.#pending.delete(promise);
+    pending?.promise.dispose();
+    pending?.reason.dispose();
+    return pending;
+  }
 
   #hold(owner: QuickJSContext, context: JSContextPointer, value: bigint): QuickJSHandle {
     const { module, memory, quickjs } = this.#instance;

@@ -342,7 +342,14 @@ export class ScriptRun implements EngineHost, StopCheck {
    * whatever the engine could still make. It counts only if the engine was refused memory.
    */
   #classify(outcome: Outcome): Outcome {
-    if (outcome.kind !== "failed" || this.#sandbox?.memoryRefused !== true) {
+    if (this.#sandbox?.memoryRefused !== true) {
+      return outcome;
+    }
+    if (outcome.kind === "neverSettles") {
+      // The job that would have settled the script was lost for want of memory.
+      return { kind: "memory" };
+    }
+    if (outcome.kind !== "failed") {
       return outcome;
     }
     const { name, message } = JSON.parse(outcome.error) as { name?: unknown; message?: unknown };

@@ -1,0 +1,240 @@
+/** Processes that outlive the call that started them: started, followed, fed, signalled, waited for. */
+import { randomBytes } from "node:crypto";
+import { SpacesError } from "../contract/errors.js";
+import type { Process, ProcessEvent } from "../contract/processes.js";
+import type {
+  AttachedProcess,
+  BackgroundProcesses,
+  ProcessRecord,
+  TerminalSize,
+} from "../drivers/driver.js";
+import type { SpaceRow } from "../store/tables.js";
+import type { Connections } from "./connections.js";
+import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import { notRunning } from "./lifecycle.js";
+import { pause } from "./operations.js";
+import { type CommandRequest, programOf } from "./processes.js";
+import { findSpace } from "./space-rows.js";
+
+const WAIT_POLL_MS = 50;
+/** Offsets behind all output, for who only writes. */
+const NO_OUTPUT = { stdout: Number.MAX_SAFE_INTEGER, stderr: Number.MAX_SAFE_INTEGER };
+
+interface StartRequest extends Pick<CommandRequest, "command" | "args" | "workdir" | "env"> {
+  readonly input: boolean;
+  readonly terminal?: TerminalSize | undefined;
+}
+
+export class Background {
+  readonly #parts: EngineParts;
+  readonly #connections: Connections;
+
+  constructor(parts: EngineParts, connections: Connections) {
+    this.#parts = parts;
+    this.#connections = connections;
+  }
+
+  /**
+   * Starts a process that lives on after this call.
+   * @throws SpacesError `SPACE_NOT_RUNNING`, `COMMAND_NOT_FOUND`, `INVALID_INPUT` (workdir),
+   *   `UNSUPPORTED` where processes cannot outlive their caller
+   */
+  async start(context: CallContext, space: string, request: StartRequest): Promise<Process> {
+    const row = await this.#find(context, space);
+    const id = randomBytes(16).toString("hex");
+    await this.#use(row, (background) =>
+      background.start({
+        ...programOf(row, request),
+        id,
+        keepInput: request.input,
+        terminal: request.terminal,
+      }),
+    );
+    return await this.get(context, row.id, id);
+  }
+
+  /** The processes that were started, also ended ones that the space still keeps. */
+  async list(context: CallContext, space: string): Promise<Process[]> {
+    const row = await this.#find(context, space);
+    return (await this.#use(row, (background) => background.list())).map(processOf);
+  }
+
+  /** @throws SpacesError `PROCESS_NOT_FOUND` */
+  async get(context: CallContext, space: string, id: string): Promise<Process> {
+    const found = (await this.list(context, space)).find((process) => process.id === id);
+    if (found === undefined) throw unknownProcess(id);
+    return found;
+  }
+
+  /**
+   * The output of a process from given offsets on, as it comes, and at last its exit.
+   * @param from bytes of each output that the caller has already
+   */
+  async *follow(
+    context: CallContext,
+    space: string,
+    id: string,
+    from: { readonly stdout: number; readonly stderr: number },
+    { signal }: CallOptions,
+  ): AsyncGenerator<ProcessEvent, void> {
+    const row = await this.#find(context, space);
+    await this.get(context, row.id, id);
+    await using guest = await this.#use(row, (background) =>
+      background.attach(id, { ...from, input: false }),
+    );
+    for (const stream of ["stdout", "stderr"] as const) {
+      if (guest.lost[stream] > 0) yield { type: "lost", stream, bytes: guest.lost[stream] };
+    }
+    yield* outputOf(guest, from, signal);
+    const { exitCode, signal: killedBy } = await guest.exit;
+    yield { type: "exit", exitCode, ...(killedBy === undefined ? {} : { signal: killedBy }) };
+  }
+
+  /**
+   * Writes to a process's standard input, taking it over from whoever had it.
+   * @param close ends the input after the data
+   */
+  async write(
+    context: CallContext,
+    space: string,
+    id: string,
+    data: Buffer,
+    close: boolean,
+  ): Promise<void> {
+    const row = await this.#find(context, space);
+    await this.get(context, row.id, id);
+    await using guest = await this.#use(row, (background) =>
+      background.attach(id, { ...NO_OUTPUT, input: true }),
+    );
+    if (data.length > 0) await written(guest, data);
+    if (close) await new Promise<void>((resolve) => guest.stdin.end(resolve));
+  }
+
+  /** Sends a signal to the process group; nothing where the process has ended. */
+  async signal(context: CallContext, space: string, id: string, signal: string): Promise<void> {
+    await this.#onProcess(context, space, id, (background) => background.signal(id, signal));
+  }
+
+  /** Kills a process and everything it started. */
+  async kill(context: CallContext, space: string, id: string): Promise<void> {
+    await this.#onProcess(context, space, id, (background) => background.kill(id));
+  }
+
+  async resize(context: CallContext, space: string, id: string, size: TerminalSize): Promise<void> {
+    await this.#onProcess(context, space, id, (background) => background.resize(id, size));
+  }
+
+  /** Forgets a process that has ended. @throws SpacesError `CONFLICT` while it runs */
+  async remove(context: CallContext, space: string, id: string): Promise<void> {
+    await this.#onProcess(context, space, id, (background) => background.release(id));
+  }
+
+  /**
+   * Waits until a process has ended.
+   * @returns the process; still running when the time was up first
+   */
+  async wait(
+    context: CallContext,
+    space: string,
+    id: string,
+    timeoutMs: number,
+    { signal }: CallOptions,
+  ): Promise<Process> {
+    const giveUpAt = Date.now() + timeoutMs;
+    for (;;) {
+      const process = await this.get(context, space, id);
+      if (process.state === "exited" || Date.now() >= giveUpAt) return process;
+      await pause(Math.min(WAIT_POLL_MS, giveUpAt - Date.now()), signal);
+    }
+  }
+
+  async #find(context: CallContext, space: string): Promise<SpaceRow> {
+    const row = await findSpace(this.#parts.store, context.actor, space);
+    if (row.status !== "running") throw notRunning(row);
+    return row;
+  }
+
+  #use<R>(row: SpaceRow, use: (background: BackgroundProcesses) => Promise<R>): Promise<R> {
+    return this.#connections.use(row, ({ background }) => {
+      if (background !== undefined) return use(background);
+      throw new SpacesError(
+        "UNSUPPORTED",
+        `In "${row.name}", on the driver ${row.driver}, processes cannot outlive the call that started them.`,
+      );
+    });
+  }
+
+  async #onProcess(
+    context: CallContext,
+    space: string,
+    id: string,
+    act: (background: BackgroundProcesses) => Promise<void>,
+  ): Promise<void> {
+    const row = await this.#find(context, space);
+    await this.get(context, row.id, id);
+    await this.#use(row, act);
+  }
+}
+
+function unknownProcess(id: string): SpacesError {
+  return new SpacesError("PROCESS_NOT_FOUND", `The space has no process ${id}.`);
+}
+
+function processOf({ id, pid, argv, startedAt, terminal, exit }: ProcessRecord): Process {
+  return {
+    id,
+    pid,
+    argv: [...argv],
+    terminal,
+    startedAt: startedAt.toISOString(),
+    state: exit === undefined ? "running" : "exited",
+    ...(exit === undefined ? {} : { exitCode: exit.exitCode }),
+    ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
+  };
+}
+
+type OutputEvent = Extract<ProcessEvent, { type: "stdout" | "stderr" }>;
+
+/** Both outputs of a process, as they come. Reads one piece of each at a time. */
+async function* outputOf(
+  guest: AttachedProcess,
+  from: { readonly stdout: number; readonly stderr: number },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<OutputEvent, void> {
+  const outputs = (["stdout", "stderr"] as const).map((type) => ({
+    type,
+    chunks: guest[type][Symbol.asyncIterator]() as AsyncIterator<Buffer>,
+    offset: from[type] + guest.lost[type],
+  }));
+  const cancel = (): void => {
+    for (const { type } of outputs) guest[type].destroy(new SpacesError("CANCELLED"));
+  };
+  if (signal?.aborted === true) cancel();
+  signal?.addEventListener("abort", cancel);
+  const next = async (output: (typeof outputs)[number]) => ({
+    output,
+    result: await output.chunks.next(),
+  });
+  const waiting = new Map(outputs.map((output) => [output, next(output)]));
+  try {
+    while (waiting.size > 0) {
+      const { output, result } = await Promise.race(waiting.values());
+      if (result.done === true) {
+        waiting.delete(output);
+        continue;
+      }
+      const { type, offset } = output;
+      output.offset += result.value.length;
+      waiting.set(output, next(output));
+      yield { type, offset, data: result.value.toString("base64") };
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+function written(guest: AttachedProcess, data: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    guest.stdin.write(data, (error) => (error ? reject(error) : resolve()));
+  });
+}
