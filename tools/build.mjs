@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -114,6 +114,8 @@ await Promise.all([
     outExtension: { ".js": ".cjs" },
   }),
   buildEngine(),
+  cp(`${root}runtime/relay/bin`, `${out}/relay`, { recursive: true }),
+  cp(`${root}runtime/guest/bin`, `${out}/guest`, { recursive: true }),
   // What runs inside of QuickJS: the eager prelude and one file a module.
   build({
     ...guest,

@@ -1,6 +1,7 @@
 /** The contract: everything that can be asked, in one object. Bindings and servers are made from it. */
 import type { ContractRouterClient } from "@orpc/contract";
 import { fieldsContract } from "./fields.js";
+import { portsContract } from "./ports.js";
 import { processesContract } from "./processes.js";
 import { scriptsContract } from "./scripts.js";
 import { spacesContract } from "./spaces.js";
@@ -12,6 +13,7 @@ export const contract = {
   fields: fieldsContract,
   templates: templatesContract,
   processes: processesContract,
+  ports: portsContract,
   scripts: scriptsContract,
   system: systemContract,
 };

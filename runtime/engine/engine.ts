@@ -2,8 +2,10 @@
  * The engine: what the contract means. It holds the store and the drivers of one data directory;
  * the in-process binding makes it and calls it through the router.
  */
+import { join } from "node:path";
 import { newId } from "../contract/ids.js";
 import type { ProgressListener } from "../drivers/driver.js";
+import type { RelayClient } from "../relay/relay-client.js";
 import { retryWhileBusy } from "../store/dialect.js";
 import { openStore, type Store } from "../store/store.js";
 import { Background } from "./background.js";
@@ -11,6 +13,7 @@ import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
+import { Forwards } from "./forwards.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
@@ -37,6 +40,7 @@ export class Engine implements AsyncDisposable {
   readonly processes: Processes;
   readonly scripts: Scripts;
   readonly background: Background;
+  readonly forwards: Forwards;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
 
@@ -45,7 +49,8 @@ export class Engine implements AsyncDisposable {
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
-    this.lifecycle = new Lifecycle(parts, this.#recovery);
+    this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
+    this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
     this.#connections = new Connections(parts, this.#recovery);
     this.processes = new Processes(parts, this.#connections, this.fields);
@@ -78,6 +83,12 @@ export class Engine implements AsyncDisposable {
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();
   }
+}
+
+/** The relay of a data directory; its code is loaded when the first forward needs it. */
+async function relayOf(dataDir: string): Promise<RelayClient> {
+  const { RelayClient } = await import("../relay/relay-client.js");
+  return new RelayClient({ controlSocket: join(dataDir, "relay", "control.sock") });
 }
 
 /** The id of this data directory, made when it is first opened. */

@@ -6,6 +6,7 @@ import type { Driver, GuestConnection } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
 import { collect } from "./collect.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import type { Forwards } from "./forwards.js";
 import { asSpacesError, Operation, pause, rowOf, settled } from "./operations.js";
 import type { Recovery } from "./recovery.js";
 import {
@@ -23,10 +24,12 @@ const TEMPLATE_COMMAND = { timeoutMs: 600_000, outputBytes: 65_536 };
 export class Lifecycle {
   readonly #parts: EngineParts;
   readonly #recovery: Recovery;
+  readonly #forwards: Forwards;
 
-  constructor(parts: EngineParts, recovery: Recovery) {
+  constructor(parts: EngineParts, recovery: Recovery, forwards: Forwards) {
     this.#parts = parts;
     this.#recovery = recovery;
+    this.#forwards = forwards;
   }
 
   /**
@@ -101,6 +104,7 @@ export class Lifecycle {
 
   /** Removes what is left of a space that counts as destroyed. Repeatable after a crash. */
   async remove(row: SpaceRow): Promise<void> {
+    await this.#forwards.suspend(row);
     const driver = await this.#parts.drivers.get(row.driver);
     await driver.destroy(row.id);
     await rm(spaceDirectory(this.#parts.dataDir, row.id), { recursive: true, force: true });
@@ -131,7 +135,6 @@ export class Lifecycle {
       await this.#runTemplateCommands(driver, row, signal);
       signal?.throwIfAborted();
       await operation.finish({ status: "running", setupDone: true, started: true });
-      return await this.#again(row);
     } catch (cause) {
       const cancelled = signal?.aborted === true;
       const error = cancelled
@@ -143,6 +146,9 @@ export class Lifecycle {
       );
       throw error;
     }
+    const started = await this.#again(row);
+    for (const problem of await this.#forwards.reopen(started)) this.#parts.onProgress?.(problem);
+    return started;
   }
 
   /** Stops what a failed start left running; a failure of that is added to the error's details. */
@@ -159,6 +165,7 @@ export class Lifecycle {
     using _ = operation;
     const { row } = operation;
     try {
+      await this.#forwards.suspend(row);
       const driver = await this.#parts.drivers.get(row.driver);
       await driver.stop(driverSpecOf(this.#parts.dataDir, row));
       await operation.finish({ status: "stopped" });

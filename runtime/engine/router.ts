@@ -20,7 +20,7 @@ export function createRouter(engine: Engine) {
       }
       return await next();
     });
-  const { spaces, lifecycle, fields, templates, processes, background, scripts } = engine;
+  const { spaces, lifecycle, fields, templates, processes, background, forwards, scripts } = engine;
 
   return os.router({
     spaces: {
@@ -109,6 +109,21 @@ export function createRouter(engine: Engine) {
       ),
       remove: os.processes.remove.handler(async ({ context, input }) => {
         await background.remove(context, input.space, input.process);
+        return {};
+      }),
+    },
+    ports: {
+      forward: os.ports.forward.handler(({ context, input: { space, ...request } }) =>
+        forwards.forward(context, space, request),
+      ),
+      open: os.ports.open.handler(({ context, input: { space, port, hostPort } }) =>
+        forwards.open(context, space, { port, hostPort: hostPort ?? port }),
+      ),
+      list: os.ports.list.handler(async ({ context, input }) => ({
+        items: await forwards.list(context, input.space),
+      })),
+      stop: os.ports.stop.handler(async ({ context, input: { space, localPort, host } }) => {
+        await forwards.stop(context, space, localPort, host ?? false);
         return {};
       }),
     },

@@ -73,6 +73,12 @@ class Output extends Readable {
     this.#top();
   }
 
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    // What was held for the reader is dropped: the process gets that room back.
+    this.#top();
+    callback(error);
+  }
+
   #top(): void {
     if (this.over || this.next === undefined) return;
     const bytes = this.#credit.grant(this.destroyed ? 0 : this.readableLength);

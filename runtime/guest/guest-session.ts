@@ -260,7 +260,7 @@ export class GuestSession implements AsyncDisposable {
     );
   }
 
-  /** Drops what is kept of a process that has ended. `CONFLICT` while something of it runs. */
+  /** Drops what is kept of a process that has ended; `CONFLICT` while it runs. */
   async release(id: string): Promise<void> {
     await this.#askAbout(id, Answer.ok, Request.release, (frame) => frame, ["ESRCH"]);
     const process = this.#processes.get(id);

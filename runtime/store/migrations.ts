@@ -89,6 +89,26 @@ const migrations: Readonly<Record<string, Migration>> = {
       await db.schema.createIndex("processes_space").on("processes").column("space_id").execute();
     },
   },
+  "0002-forwards": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("forwards")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("source_id", "text", (column) =>
+          column.references("spaces.id").onDelete("cascade"),
+        )
+        .addColumn("local_port", "integer", (column) => column.notNull())
+        .addColumn("remote_id", "text", (column) =>
+          column.notNull().references("spaces.id").onDelete("cascade"),
+        )
+        .addColumn("remote_port", "integer", (column) => column.notNull())
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .execute();
+      // The host is one more place that listens; SQLite takes every null for another.
+      await sql`create unique index forwards_listener
+        on forwards (coalesce(source_id, ''), local_port)`.execute(db);
+    },
+  },
 };
 
 export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1);

@@ -1,5 +1,5 @@
 /** The tables of the store, as Kysely types. Times are ISO 8601 in UTC unless the name ends in `_ms`. */
-import type { ColumnType, Insertable, Selectable } from "kysely";
+import type { ColumnType, Selectable } from "kysely";
 
 export interface Tables {
   installation: InstallationTable;
@@ -8,6 +8,7 @@ export interface Tables {
   templates: TemplateTable;
   scripts: ScriptTable;
   processes: ProcessTable;
+  forwards: ForwardTable;
 }
 
 interface InstallationTable {
@@ -46,7 +47,6 @@ interface SpaceTable {
   last_active_at: string | null;
 }
 export type SpaceRow = Selectable<SpaceTable>;
-export type NewSpaceRow = Insertable<SpaceTable>;
 
 interface FieldTable {
   space_id: string;
@@ -84,3 +84,15 @@ interface ProcessTable {
   holder: string;
   started_at: string;
 }
+
+/** Port forwards. They outlive processes and restarts of their spaces; a relay makes them real. */
+interface ForwardTable {
+  id: string;
+  /** The space that listens; null where the host does. */
+  source_id: string | null;
+  local_port: number;
+  remote_id: string;
+  remote_port: number;
+  created_at: string;
+}
+export type ForwardRow = Selectable<ForwardTable>;

@@ -430,12 +430,16 @@ void process_release(struct connection *c, struct reader *r) {
   uint32_t request;
   struct process *p = read_process(c, r, &request);
   if (p == NULL) return;
-  if (!p->gone) {
+  if (p->exit_kind == EXIT_NONE) {
     send_error(c, request, EBUSY);
     return;
   }
+  /* Children may live on: then the record goes with the last of them. */
+  p->detached = false;
+  p->owner = NULL;
+  streams_detach(p, c);
   send_ok(c, request);
-  process_free(p);
+  process_settle(p);
 }
 
 /* ---- all processes ---- */
