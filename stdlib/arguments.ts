@@ -57,6 +57,14 @@ export const count: Reader<number> = (place, value) => {
   return value;
 };
 
+export const port: Reader<number> = (place, value) => {
+  const whole = typeof value === "number" && Number.isInteger(value);
+  if (!whole || value < 1 || value > 65_535) {
+    throw invalid(place, "a port number from 1 to 65535", value);
+  }
+  return value;
+};
+
 /** Seconds, also fractions of them, as whole milliseconds. */
 export const milliseconds: Reader<number> = (place, value) => {
   const result = typeof value === "number" ? Math.round(value * 1000) : Number.NaN;

@@ -14,30 +14,20 @@ import {
   textRecord,
 } from "./arguments.js";
 import { exec, run, run_script } from "./commands.js";
+import { port_forward, port_list, port_stop } from "./ports.js";
 import { fieldForScript, type HostField, type HostSpace, spaceForScript } from "./results.js";
 import { call, type Steps } from "./steps.js";
 
 const spaceName = (fn: string, value: unknown) => text({ fn, parameter: "space name" }, value);
 
-/** Asks for a change of state, and waits where the host answers while it is still under way. */
-function* change(fn: string, space: unknown, passing: string, wanted: string): Steps<true> {
-  const input = { space: spaceName(fn, space) };
-  const answer = yield* call<HostSpace>(`spaces.${fn}`, input);
-  if (answer.status === passing) yield* call("spaces.wait", { ...input, status: wanted });
+function* change(fn: "start" | "stop" | "restart", name: unknown): Steps<true> {
+  yield* call(`spaces.${fn}`, { space: spaceName(fn, name) });
   return true;
 }
 
-function* start(name?: unknown): Steps<true> {
-  return yield* change("start", name, "starting", "running");
-}
-
-function* stop(name?: unknown): Steps<true> {
-  return yield* change("stop", name, "stopping", "stopped");
-}
-
-function* restart(name?: unknown): Steps<true> {
-  return yield* change("restart", name, "starting", "running");
-}
+const start = (name?: unknown): Steps<true> => change("start", name);
+const stop = (name?: unknown): Steps<true> => change("stop", name);
+const restart = (name?: unknown): Steps<true> => change("restart", name);
 
 function* get(name?: unknown): Steps<ReturnType<typeof spaceForScript>> {
   return spaceForScript(yield* call<HostSpace>("spaces.get", { space: spaceName("get", name) }));
@@ -171,6 +161,9 @@ export const spaceOperations = {
   run,
   exec,
   run_script,
+  port_forward,
+  port_list,
+  port_stop,
 };
 
 /** Everything in the `spaces` module. */

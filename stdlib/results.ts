@@ -107,6 +107,24 @@ export function commandForScript(command: HostCommand) {
   };
 }
 
+/** A port forward as the host describes it. */
+export interface HostForward {
+  /** Absent where the host itself listens. */
+  readonly source?: object;
+  readonly localPort: number;
+  readonly remote: { readonly name: string };
+  readonly remotePort: number;
+}
+
+/** The host's description of a forward, for scripts. */
+export function forwardForScript(forward: HostForward) {
+  return {
+    local_port: forward.localPort,
+    space: forward.remote.name,
+    remote_port: forward.remotePort,
+  };
+}
+
 /** The host's description of a field, for scripts. */
 export function fieldForScript(field: HostField) {
   return {

@@ -72,4 +72,10 @@ export const {
   exec,
   run_script,
   runScript,
+  port_forward,
+  portForward,
+  port_list,
+  portList,
+  port_stop,
+  portStop,
 } = space;

@@ -35,5 +35,11 @@ export const {
   exec,
   run_script,
   runScript,
+  port_forward,
+  portForward,
+  port_list,
+  portList,
+  port_stop,
+  portStop,
 } = spaces;
 export { remove as delete };

@@ -93,12 +93,6 @@ describe("starting and stopping", () => {
     expect(calls.map(([name]) => name)).toEqual(["spaces.start", "spaces.stop", "spaces.restart"]);
   });
 
-  it("waits where the host answers before the space runs", () => {
-    answers.set("spaces.start", () => space({ status: "starting" }));
-    spaces.start("dev");
-    expect(calls.at(-1)).toEqual(["spaces.wait", { space: "dev", status: "running" }]);
-  });
-
   it("deletes under both names, with force on demand", () => {
     spaces.delete("dev");
     spaces.remove("dev", { force: true });
@@ -382,4 +376,39 @@ describe("spaces/async", () => {
   it("rejects instead of throwing", async () => {
     await expect(asyncSpaces.start()).rejects.toEqual(invalid(/start\(\) requires space name/));
   });
+});
+
+describe("ports", () => {
+  it("forwards, lists and stops", () => {
+    answers.set("ports.list", () => ({
+      items: [
+        { source: {}, localPort: 8080, remote: { name: "api" }, remotePort: 3000 },
+        { localPort: 9090, remote: { name: "dev" }, remotePort: 80 },
+      ],
+    }));
+    expect(spaces.port_forward("dev", 8080, "api", 3000)).toBe(true);
+    expect(spaces.port_list("dev")).toEqual([
+      { local_port: 8080, space: "api", remote_port: 3000 },
+    ]);
+    expect(spaces.port_stop("dev", 8080)).toBe(true);
+    expect(calls).toEqual([
+      ["ports.forward", { space: "dev", localPort: 8080, remote: "api", remotePort: 3000 }],
+      ["ports.list", { space: "dev" }],
+      ["ports.stop", { space: "dev", localPort: 8080 }],
+    ]);
+  });
+
+  it.each([-1, 0, 65_536, 1.5, Number.NaN, "80", "0x50", null, undefined])(
+    "refuses %s as a port",
+    (port) => {
+      for (const call of [
+        () => spaces.port_forward("dev", port, "api", 3000),
+        () => spaces.port_forward("dev", 8080, "api", port),
+        () => spaces.port_stop("dev", port),
+      ]) {
+        expect(call).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
+      }
+      expect(calls).toEqual([]);
+    },
+  );
 });

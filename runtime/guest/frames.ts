@@ -182,10 +182,14 @@ export class FrameParser {
   }
 }
 
-/** The bytes with which a host introduces itself. */
-export function encodeHello(token: Uint8Array, nonce: Buffer): Buffer {
+/**
+ * The bytes with which a host introduces itself.
+ * @param leaseSeconds how long the host may be silent before the agent takes it for dead; 0: for ever
+ */
+export function encodeHello(token: Uint8Array, nonce: Buffer, leaseSeconds = 0): Buffer {
   const tail = Buffer.alloc(4);
   tail.writeUInt16LE(PROTOCOL_VERSION, 0);
+  tail.writeUInt16LE(leaseSeconds, 2);
   return Buffer.concat([HELLO_MAGIC, token, nonce, tail]);
 }
 

@@ -112,6 +112,7 @@ export class GuestSession implements AsyncDisposable {
       const { answer, rest } = await introduce(stream, options);
       const session = new GuestSession(stream, answer);
       session.#listen(rest);
+      session.#showLife(options.leaseSeconds ?? 0);
       return session;
     } catch (error) {
       stream.destroy();
@@ -322,6 +323,14 @@ export class GuestSession implements AsyncDisposable {
 
   /** Ends the session. What is not detached is killed by the agent. Safe to call twice. */
   async close(): Promise<void> {
+    if (this.open) {
+      // Some carriers do not show the agent that their other end has closed.
+      const bye = new FrameWriter(Request.bye).finish();
+      await new Promise<void>((resolve) => {
+        this.#stream.write(bye, () => resolve());
+        void this.closed.then(resolve);
+      });
+    }
     this.#end(
       new SpacesError("DRIVER_FAILED", "The session with the space's agent was closed.", {
         suggestion: "Open a new session; detached processes are found again by their id.",
@@ -347,6 +356,15 @@ export class GuestSession implements AsyncDisposable {
     });
     if (rest.length > 0) this.#receive(rest);
     stream.resume();
+  }
+
+  #showLife(leaseSeconds: number): void {
+    if (leaseSeconds === 0) return;
+    // An unanswered sign of life ends the session; there is nothing more to do about it here.
+    const beat = () => void this.ping().catch(() => undefined);
+    const timer = setInterval(beat, (leaseSeconds * 1000) / 3);
+    timer.unref();
+    void this.closed.then(() => clearInterval(timer));
   }
 
   #receive(chunk: Buffer): void {

@@ -5,8 +5,10 @@ import { once } from "node:events";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeHello } from "./frames.js";
 import { GuestSession } from "./guest-session.js";
-import { ENV, run, sh, TestAgent, text, until } from "./test-agent.js";
+import { encodeSpawn } from "./spawn-request.js";
+import { ENV, processesWith, run, sh, TestAgent, text, until } from "./test-agent.js";
 
 let agent: TestAgent;
 let session: GuestSession;
@@ -103,7 +105,7 @@ describe("terminals", () => {
   it("has a size that can change, a foreground group and Ctrl-C", async () => {
     const process = await sh(
       session,
-      "stty size; cat; stty size; sleep 60; echo status $?; exit 3",
+      "stty size; cat; stty size; sleep 61243; echo status $?; exit 3",
       {
         terminal: { columns: 100, rows: 30 },
       },
@@ -118,6 +120,8 @@ describe("terminals", () => {
     await until("the echo and the copy", () => seen.split("typed").length === 3);
     process.stdin.write("\x04");
     await until("the second size", () => seen.includes("40 120"));
+    // A shell between two commands would take Ctrl-C for the one that has just ended.
+    await until("it sleeps", () => processesWith("sleep\x0061243").length === 1);
     process.stdin.write("\x03");
     expect(await process.exit).toEqual({ exitCode: 130, signal: "SIGINT" });
   });
@@ -334,7 +338,6 @@ describe("over standard input and output", () => {
     const lives = await sh(first, "echo kept; sleep 60", { detached: true });
     await sh(first, "sleep 61242");
     await until("its output is there", () => lives.stdout.readableLength === 5);
-    await first.close();
     // Half a STDIN frame: 1000 bytes were announced, the host died after 30.
     stdin.write(Buffer.concat([Buffer.from([0xe8, 3, 0, 0, 6]), Buffer.alloc(30, 0x9c)]));
     const second = await GuestSession.open(host(), { token: own.token });
@@ -345,5 +348,34 @@ describe("over standard input and output", () => {
     const again = await second.attach(lives.id);
     expect(String((await once(again.stdout, "data"))[0])).toBe("kept\n");
     await again.kill();
+    // One that leaves in order takes what is not detached with it.
+    await sh(second, "sleep 61244");
+    await until("it sleeps", () => processesWith("sleep\x0061244").length === 1);
+    await second.close();
+    await until("nothing is left", () => processesWith("sleep\x0061244").length === 0);
+    expect(own.running).toBe(true);
+  });
+
+  it("takes a host for dead that is silent for longer than its lease", async () => {
+    await using own = await TestAgent.stdio();
+    const { stdin, stdout } = own.child;
+    if (stdin === null || stdout === null) throw new Error("no pipes");
+    stdout.resume();
+    stdin.write(encodeHello(own.token, randomBytes(16), 1));
+    const spawned = { argv: ["sleep", "61245"] as const, env: ENV, workdir: "/" };
+    stdin.write(encodeSpawn("ab".repeat(16), spawned).finish());
+    await until("it sleeps", () => processesWith("sleep\x0061245").length === 1);
+    await until("it is killed", () => processesWith("sleep\x0061245").length === 0);
+    expect(own.running).toBe(true);
+  });
+
+  it("keeps a host with a lease that has nothing to say", async () => {
+    const leased = await GuestSession.open(await agent.socket(), {
+      token: agent.token,
+      leaseSeconds: 1,
+    });
+    const process = await sh(leased, "sleep 1.5; echo alive");
+    expect(await text(process.stdout)).toBe("alive\n");
+    await leased.close();
   });
 });

@@ -17,6 +17,12 @@ export interface GuestSessionOptions {
   /** How long the agent may take to answer the first words; 5 s when absent. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * For carriers that do not show the agent that a host has died, such as Docker's attach: seconds
+   * (1 to 3600) of silence after which the agent takes this one for dead. The session then gives signs
+   * of life by itself.
+   */
+  readonly leaseSeconds?: number | undefined;
 }
 
 interface Introduction {
@@ -31,10 +37,13 @@ interface Introduction {
  */
 export async function introduce(
   stream: Duplex,
-  { token, timeoutMs = HELLO_MS, signal }: GuestSessionOptions,
+  { token, timeoutMs = HELLO_MS, signal, leaseSeconds = 0 }: GuestSessionOptions,
 ): Promise<Introduction> {
   if (token.length !== TOKEN_BYTES) {
     throw new SpacesError("INVALID_INPUT", `A guest token has ${TOKEN_BYTES} bytes.`);
+  }
+  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 0 || leaseSeconds > 3600) {
+    throw new SpacesError("INVALID_INPUT", `A lease of ${leaseSeconds} s is not possible.`);
   }
   const nonce = randomBytes(NONCE_BYTES);
   const finder = new HelloFinder(nonce);
@@ -66,7 +75,7 @@ export async function introduce(
     stream.on("data", onData).on("error", onError).on("close", onClose).on("end", onClose);
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted === true) onAbort();
-    else stream.write(encodeHello(token, nonce));
+    else stream.write(encodeHello(token, nonce, leaseSeconds));
   });
   const { version } = introduction.answer;
   if (version === PROTOCOL_VERSION) return introduction;

@@ -29,6 +29,7 @@ export const Request = {
   channelCredit: 0x14,
   eof: 0x15,
   reset: 0x16,
+  bye: 0x1e,
   shutdown: 0x1f,
 } as const;
 

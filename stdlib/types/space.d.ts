@@ -2,7 +2,14 @@
 // Made from spaces.d.ts by tools/types.mjs; change that file, and run the tool.
 
 declare module "space" {
-  import type { CommandResult, FieldInfo, RunOptions, RunScriptOptions, SpaceInfo } from "spaces";
+  import type {
+    CommandResult,
+    FieldInfo,
+    PortForward,
+    RunOptions,
+    RunScriptOptions,
+    SpaceInfo,
+  } from "spaces";
 
   /**
    * Name of the space; undefined where the script is bound to none. All else throws
@@ -186,6 +193,52 @@ declare module "space" {
     script: string,
     ...args: [...args: string[], options: RunScriptOptions]
   ): string;
+
+  /**
+   * Makes a port of one space reach a port of another: listens on the source's own loopback and
+   * connects to the remote's own loopback. It survives restarts of either space and the end of the
+   * script.
+   *
+   * @example
+   * spaces.port_forward("web", 8080, "api", 3000);
+   * console.log(spaces.run("web", "curl -s localhost:8080"));
+   *
+   * @param source Name or id of the space that listens.
+   * @param local_port Port to listen on, 1 to 65535.
+   * @param remote Name or id of the space to reach.
+   * @param remote_port Port to reach there, 1 to 65535.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`, `PORT_IN_USE`, `UNSUPPORTED` on a
+   *   driver without ports
+   */
+  export function port_forward(
+    source: string,
+    local_port: number,
+    remote: string,
+    remote_port: number,
+  ): true;
+
+  /**
+   * The forwards that begin in a space.
+   *
+   * @example
+   * for (const forward of spaces.port_list("web")) console.log(forward.local_port, forward.space);
+   *
+   * @throws SpacesError `SPACE_NOT_FOUND`
+   */
+  export function port_list(): PortForward[];
+
+  /**
+   * Ends a forward and its connections.
+   *
+   * @example
+   * spaces.port_stop("web", 8080);
+   *
+   * @param local_port Its port.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FORWARD_NOT_FOUND`
+   */
+  export function port_stop(local_port: number): true;
 
   /** All of the module. */
   const space: Omit<typeof import("space"), "default" | "name" | "id"> & {

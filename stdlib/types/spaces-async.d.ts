@@ -8,6 +8,7 @@ declare module "spaces/async" {
     DeleteOptions,
     FieldInfo,
     ListOptions,
+    PortForward,
     RunOptions,
     RunScriptOptions,
     SpaceInfo,
@@ -245,6 +246,54 @@ declare module "spaces/async" {
     script: string,
     ...args: [...args: string[], options: RunScriptOptions]
   ): Promise<string>;
+
+  /**
+   * Makes a port of one space reach a port of another: listens on the source's own loopback and
+   * connects to the remote's own loopback. It survives restarts of either space and the end of the
+   * script.
+   *
+   * @example
+   * await spaces.port_forward("web", 8080, "api", 3000);
+   * console.log(await spaces.run("web", "curl -s localhost:8080"));
+   *
+   * @param source Name or id of the space that listens.
+   * @param local_port Port to listen on, 1 to 65535.
+   * @param remote Name or id of the space to reach.
+   * @param remote_port Port to reach there, 1 to 65535.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`, `PORT_IN_USE`, `UNSUPPORTED` on a
+   *   driver without ports
+   */
+  export function port_forward(
+    source: string,
+    local_port: number,
+    remote: string,
+    remote_port: number,
+  ): Promise<true>;
+
+  /**
+   * The forwards that begin in a space.
+   *
+   * @example
+   * for (const forward of await spaces.port_list("web")) console.log(forward.local_port, forward.space);
+   *
+   * @param space Name or id of the space.
+   * @throws SpacesError `SPACE_NOT_FOUND`
+   */
+  export function port_list(space: string): Promise<PortForward[]>;
+
+  /**
+   * Ends a forward and its connections.
+   *
+   * @example
+   * await spaces.port_stop("web", 8080);
+   *
+   * @param space Name or id of the space that listens.
+   * @param local_port Its port.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FORWARD_NOT_FOUND`
+   */
+  export function port_stop(space: string, local_port: number): Promise<true>;
 
   export { remove as delete };
 

@@ -73,6 +73,15 @@ declare module "spaces" {
     readonly is_set: boolean;
   }
 
+  /** A port forward, as `port_list` gives it. */
+  export interface PortForward {
+    /** The port that listens. */
+    readonly local_port: number;
+    /** Name of the space that is reached. */
+    readonly space: string;
+    readonly remote_port: number;
+  }
+
   export interface CreateOptions {
     description?: string;
     /** `bash`, `zsh`, `fish` or `sh`. */
@@ -364,6 +373,54 @@ declare module "spaces" {
     script: string,
     ...args: [...args: string[], options: RunScriptOptions]
   ): string;
+
+  /**
+   * Makes a port of one space reach a port of another: listens on the source's own loopback and
+   * connects to the remote's own loopback. It survives restarts of either space and the end of the
+   * script.
+   *
+   * @example
+   * spaces.port_forward("web", 8080, "api", 3000);
+   * console.log(spaces.run("web", "curl -s localhost:8080"));
+   *
+   * @param source Name or id of the space that listens.
+   * @param local_port Port to listen on, 1 to 65535.
+   * @param remote Name or id of the space to reach.
+   * @param remote_port Port to reach there, 1 to 65535.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`, `PORT_IN_USE`, `UNSUPPORTED` on a
+   *   driver without ports
+   */
+  export function port_forward(
+    source: string,
+    local_port: number,
+    remote: string,
+    remote_port: number,
+  ): true;
+
+  /**
+   * The forwards that begin in a space.
+   *
+   * @example
+   * for (const forward of spaces.port_list("web")) console.log(forward.local_port, forward.space);
+   *
+   * @param space Name or id of the space.
+   * @throws SpacesError `SPACE_NOT_FOUND`
+   */
+  export function port_list(space: string): PortForward[];
+
+  /**
+   * Ends a forward and its connections.
+   *
+   * @example
+   * spaces.port_stop("web", 8080);
+   *
+   * @param space Name or id of the space that listens.
+   * @param local_port Its port.
+   * @returns true
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FORWARD_NOT_FOUND`
+   */
+  export function port_stop(space: string, local_port: number): true;
 
   export { remove as delete };
 

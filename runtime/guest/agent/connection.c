@@ -140,7 +140,7 @@ static void update_interest(struct connection *c) {
   }
 }
 
-static void end_failed(struct connection *c);
+static void end_session(struct connection *c);
 
 static void flush(struct connection *c) {
   c->dirty = false;
@@ -162,7 +162,7 @@ static void flush(struct connection *c) {
     buffer_take(&c->output, (size_t)count);
   }
   if (c->closing && buffer_used(&c->output) == 0) {
-    end_failed(c);
+    end_session(c);
     if (c->closed) return;
   }
   if (c->starved && connection_has_room(c)) {
@@ -203,15 +203,15 @@ void connection_close(struct connection *c) {
   free_later(c);
 }
 
-/* A failed connection is over; on stdin and stdout the next HELLO may still come. */
-static void end_failed(struct connection *c) {
+/* The connection is over; on stdin and stdout the next HELLO may still come. */
+static void end_session(struct connection *c) {
   if (!c->watcher.enabled) {
     connection_close(c);
     return;
   }
   forget_session(c);
-  c->closing = false;
-  c->deadline = 0;
+  c->closing = c->leaving = false;
+  c->deadline = c->lease_ms = 0;
 }
 
 void connection_fail(struct connection *c, const char *text) {
@@ -253,6 +253,7 @@ static void dispatch(struct connection *c, uint8_t type, struct reader *r) {
     case F_RESET: network_reset(c, r); break;
     case F_LISTEN_FD: network_listen_fd(c, r); break;
     case F_CONNECT_FD: network_connect_fd(c, r); break;
+    case F_BYE: c->leaving = true; break;
     case F_SHUTDOWN: {
       uint32_t request = read_u32(r), grace = read_u32(r);
       if (r->bad) break;
@@ -277,7 +278,11 @@ static void handle_frames(struct connection *c) {
     if (buffer_used(&c->input) < HEADER_BYTES + length) return;
     struct reader r = {.at = header + HEADER_BYTES, .left = length};
     dispatch(c, type, &r);
-    if (!c->closed) buffer_take(&c->input, HEADER_BYTES + length);
+    buffer_take(&c->input, HEADER_BYTES + length);
+    if (c->leaving) {
+      end_session(c);
+      return;
+    }
     /* Frames that wait here are handled once the host has read what they led to. */
     if (!connection_has_room(c)) return;
   }
@@ -295,6 +300,8 @@ static bool hello(struct connection *c, const uint8_t *bytes) {
   const uint8_t *nonce = bytes + MAGIC_BYTES + TOKEN_BYTES;
   struct reader r = {.at = nonce + NONCE_BYTES, .left = 4};
   uint16_t version = read_u16(&r);
+  c->lease_ms = 1000 * (int64_t)read_u16(&r);
+  c->heard_at = now_ms();
   uint8_t answer[ANSWER_BYTES];
   memcpy(answer, answer_magic, MAGIC_BYTES);
   memcpy(answer + MAGIC_BYTES, nonce, NONCE_BYTES);
@@ -330,7 +337,8 @@ static void start_over(struct connection *c, const uint8_t *bytes) {
   /* What the last host said completely still counts. */
   if (c->authenticated) handle_frames(c);
   forget_session(c);
-  c->closing = false;
+  c->closing = c->leaving = false;
+  c->deadline = 0;
   hello(c, bytes);
 }
 
@@ -406,6 +414,7 @@ static void connection_ready(struct connection *c, uint32_t events) {
       connection_close(c);
       return;
     }
+    if (c->lease_ms != 0) c->heard_at = now_ms();
     if (!c->closed && !c->authenticated && !c->watcher.enabled) read_stranger(c);
     if (!c->closed && c->authenticated) handle_frames(c);
   } else if (events & EPOLLERR || (events & EPOLLHUP && !(events & EPOLLOUT))) {
@@ -545,11 +554,12 @@ int64_t connections_deadline(int64_t now) {
   if (accept_again != 0) soonest = accept_again;
   for (struct connection *c = connections, *next; c != NULL; c = next) {
     next = c->next;
-    if (c->deadline == 0) continue;
-    if (c->deadline <= now) {
-      end_failed(c);
-    } else if (c->deadline < soonest) {
-      soonest = c->deadline;
+    int64_t due = c->deadline != 0 ? c->deadline : INT64_MAX;
+    if (c->lease_ms != 0 && c->heard_at + c->lease_ms < due) due = c->heard_at + c->lease_ms;
+    if (due <= now) {
+      end_session(c);
+    } else if (due < soonest) {
+      soonest = due;
     }
   }
   return soonest;

@@ -14,7 +14,7 @@
 #define PROTOCOL_VERSION 1
 #define AGENT_VERSION 1
 
-/* Handshake: MAGIC, token, nonce, version, flags; answered by ANSWER, nonce, version, … */
+/* Handshake: MAGIC, token, nonce, version, lease; answered by ANSWER, nonce, version, … */
 #define MAGIC_BYTES 16
 #define TOKEN_BYTES 32
 #define NONCE_BYTES 16
@@ -71,6 +71,7 @@ enum frame_type {
   F_RESET = 0x16,
   F_LISTEN_FD = 0x17,
   F_CONNECT_FD = 0x18,
+  F_BYE = 0x1e,
   F_SHUTDOWN = 0x1f,
 
   A_PONG = 0x81,
@@ -216,9 +217,12 @@ struct connection {
   bool authenticated;
   bool closed;
   bool closing; /* close once everything is written */
+  bool leaving; /* the host has said goodbye */
   bool starved; /* something waits for room in `output` */
   bool dirty;
   int64_t deadline;
+  int64_t lease_ms; /* how long the host may be silent; 0: for ever */
+  int64_t heard_at;
   uint32_t serial;
   struct buffer input;
   struct buffer output;

@@ -192,7 +192,9 @@ void link_connected(struct link *l, int fd, int error) {
   }
   no_delay(fd);
   l->ends[1].source.fd = fd;
-  if (!link_watch(l)) link_failed(l, ENOMEM);
+  /* What came meanwhile need not wait for another turn. */
+  if (carry(&l->ends[0], &l->ends[1], &l->forward->bytes_out) == FAILED) link_close(l, true);
+  else if (!link_watch(l)) link_failed(l, ENOMEM);
 }
 
 void links_abort(struct forward *f) {
