@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { SpacesError } from "../contract/errors.js";
 import { type FrameReader, FrameWriter, protocolError } from "./frames.js";
 import { GuestChannel } from "./guest-channel.js";
+import { ANSWER_MS } from "./pending.js";
 import { ACCEPTED_BIT, Answer, errnoName, LIMITS, Request } from "./protocol.js";
 
 /** A port of the space's loopback on which connections are taken. */
@@ -88,7 +89,22 @@ export class Channels {
   listen(port: number, onConnection: (connection: Duplex) => void): Promise<GuestListener> {
     const id = this.#nextId();
     return new Promise((resolve, reject) => {
-      this.#listeners.set(id, { port, onConnection, resolve, reject, open: false });
+      const timer = setTimeout(() => {
+        this.#listeners.delete(id);
+        this.#send(new FrameWriter(Request.unlisten).u32(id));
+        reject(listenError(port, "no answer"));
+      }, ANSWER_MS);
+      const settled = {
+        resolve: (listener: GuestListener) => {
+          clearTimeout(timer);
+          resolve(listener);
+        },
+        reject: (error: SpacesError) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      this.#listeners.set(id, { port, onConnection, ...settled, open: false });
       this.#send(new FrameWriter(Request.listen).u32(id).u16(port).u32(LIMITS.windowBytes));
     });
   }

@@ -5,6 +5,9 @@
 import { SpacesError } from "../contract/errors.js";
 import { protocolError } from "./frames.js";
 
+/** How long the agent may take for an answer that needs no long work. */
+export const ANSWER_MS = 30_000;
+
 interface Question {
   /** The frame type that answers it. */
   readonly answer: number;

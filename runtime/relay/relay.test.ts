@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { RelayClient } from "./relay-client.js";
-import { dial, ending, RELAY, TestBench, TestService, until } from "./test-relay.js";
+import { dial, ending, RELAY, received, TestBench, TestService, until } from "./test-relay.js";
 
 /** Starts the relay as the client does, and stays. */
 const MAKER = '"$0" "$1" && echo started && exec sleep 60';
@@ -63,8 +63,7 @@ test("a connection to a port on which nothing listens ends at once, and the forw
   const port = closed.port;
   await closed[Symbol.asyncDispose]();
   const forward = await bench.client.open({ id: "x", source: space.at(0), remote: space.at(port) });
-  const first = await ending(await dial(forward.port));
-  expect(first.bytes).toHaveLength(0);
+  expect(await received(forward.port)).toBe("");
   expect((await bench.client.list())[0]).toMatchObject({
     failed: 1,
     connections: 0,
@@ -119,6 +118,23 @@ test("a reset is passed on as a reset, in both directions", async () => {
   const error = once(inside, "error");
   second.resetAndDestroy();
   expect((await error)[0]).toMatchObject({ code: "ECONNRESET" });
+});
+
+test("a client that has said all and goes away before the answer does not leave anything behind", async () => {
+  await using bench = await TestBench.make();
+  const space = await bench.space("a");
+  const service = await bench.service((socket) => void socket.resume());
+  const { port } = await bench.client.open({
+    ...{ id: "x", source: space.at(0), remote: space.at(service.port) },
+  });
+  const socket = await dial(port);
+  socket.end("a question");
+  await until("it has come", async () => (await bench.client.list())[0]?.bytesOut === 10);
+  const [inside] = service.sockets;
+  if (inside === undefined) throw new Error("the service has no connection");
+  if (!inside.readableEnded) await once(inside, "end");
+  socket.resetAndDestroy();
+  await until("it is closed", async () => (await bench.client.list())[0]?.connections === 0);
 });
 
 test("bytes arrive whole and in order, also when the reader is slow", async () => {
@@ -239,10 +255,10 @@ test("opening a forward again changes where it leads, and keeps what listens", a
   ]);
   const source = space.at(0);
   const { port } = await bench.client.open({ id: "x", source, remote: space.at(one.port) });
-  expect((await ending(await dial(port))).bytes.toString()).toBe("one");
+  expect(await received(port)).toBe("one");
   const again = await bench.client.open({ id: "x", source, remote: space.at(two.port) });
   expect(again.port).toBe(port);
-  expect((await ending(await dial(port))).bytes.toString()).toBe("two");
+  expect(await received(port)).toBe("two");
 });
 
 test("a port that is taken is PORT_IN_USE, in a space and on the host", async () => {

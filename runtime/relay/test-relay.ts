@@ -202,6 +202,12 @@ export async function dial(port: number): Promise<Socket> {
   return socket.on("error", () => socket.destroy());
 }
 
+/** All bytes that come from a port of this machine, which may reset the connection at once. */
+export async function received(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  return (await ending(socket)).bytes.toString();
+}
+
 /** How a connection ends: all that came, and the error's code if there was one. */
 export async function ending(socket: Socket): Promise<{ bytes: Buffer; code?: string }> {
   const chunks: Buffer[] = [];

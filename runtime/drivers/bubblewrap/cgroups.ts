@@ -232,9 +232,13 @@ export async function removeCgroups(directories: readonly string[]): Promise<voi
       if (code === undefined || code === "ENOENT") break;
       if (code !== "EBUSY" || Date.now() > deadline) {
         const members = await readFile(join(directory, "cgroup.procs"), "utf8").catch(() => "");
-        throw new SpacesError("DRIVER_FAILED", `The group ${directory} cannot be removed: ${code}.`, {
-          details: { processes: members.trim().split("\n") },
-        });
+        throw new SpacesError(
+          "DRIVER_FAILED",
+          `The group ${directory} cannot be removed: ${code}.`,
+          {
+            details: { processes: members.trim().split("\n") },
+          },
+        );
       }
       await delay(5);
     }

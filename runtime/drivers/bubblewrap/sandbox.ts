@@ -3,7 +3,7 @@
  * probe, so that what was probed is what is run.
  */
 import type { BubblewrapProgram } from "./program.js";
-import { systemMounts } from "./system-mounts.js";
+import { directoryArguments, systemMounts } from "./system-mounts.js";
 
 /** Where the driver's own things are inside of a space. */
 const OWN = "/.spaces";
@@ -21,6 +21,7 @@ const HOST_NAME_BYTES = 63;
 
 /** Where the stage has what the space gets: a place that any user can reach. */
 const STAGE = "/stage";
+export const STAGED_BUBBLEWRAP = `${STAGE}/bwrap`;
 
 export interface Bind {
   readonly source: string;
@@ -82,8 +83,9 @@ export function sandboxArguments(program: BubblewrapProgram, request: SandboxReq
     ...tmpfs("/dev/shm", "1777", SHM_BYTES),
     ...tmpfs("/tmp", "1777", TMP_BYTES),
     ...tmpfs("/run", "0755", RUN_BYTES),
-    ...["--perms", "0755", "--dir", "/var", "--symlink", "/run", "/var/run"],
-    ...["--symlink", "/tmp", "/var/tmp", "--perms", "0755", "--dir", OWN],
+    ...directoryArguments("/var"),
+    ...["--symlink", "/run", "/var/run", "--symlink", "/tmp", "/var/tmp"],
+    ...directoryArguments(OWN),
     ...request.binds.flatMap(bindArguments),
     ...["--remount-ro", "/dev", "--remount-ro", "/"],
   ];
@@ -104,18 +106,19 @@ export interface Stage {
  * Root's first step: a space's user cannot enter the data directory, so its parts are put where
  * that user can reach them, in a mount namespace that nobody else is in and that ends with the space.
  */
-export function stageFor(binds: readonly Bind[]): Stage {
+export function stageFor(program: BubblewrapProgram, binds: readonly Bind[]): Stage {
   const staged = binds.map((bind, index) => ({ ...bind, source: `${STAGE}/${index}` }));
   return {
     binds: staged,
     arguments: [
       ...systemMounts(),
       // The inner bubblewrap makes its new root on /tmp and a /proc of its own from this one.
-      ...["--bind", "/proc", "/proc", "--dev", "/dev", "--perms", "0755", "--dir", "/tmp"],
-      ...["--perms", "0755", "--dir", STAGE],
+      ...["--bind", "/proc", "/proc", "--dev", "/dev"],
+      ...[...directoryArguments("/tmp"), ...directoryArguments(STAGE)],
       ...binds.flatMap(({ source, writable }, index) =>
         bindArguments({ source, target: `${STAGE}/${index}`, writable }),
       ),
+      ...(program.path.startsWith("/usr/") ? [] : ["--ro-bind", program.path, STAGED_BUBBLEWRAP]),
       ...["--remount-ro", "/", "--chdir", "/"],
     ],
   };

@@ -3,7 +3,7 @@
  * all read-only. Used for the arguments of bubblewrap.
  */
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Directories that are links into `/usr` on merged systems and directories on others. */
 const BESIDE_USR = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -53,12 +53,27 @@ function etcMounts(): string[] {
   const more = readdirSync("/etc").filter((name) =>
     ETC_PREFIXES.some((prefix) => name.startsWith(prefix)),
   );
-  return [...ETC, ...more.map((name) => join("/etc", name))].flatMap((path) => {
-    // Missing, or a link to something that is missing.
-    if (!existsSync(path)) return [];
-    const real = realpathSync(path);
-    return real.startsWith("/usr/") ? ["--symlink", real, path] : ["--ro-bind", real, path];
-  });
+  // Without those that are missing, and links to something that is missing.
+  const paths = [...ETC, ...more.map((name) => join("/etc", name))].filter((path) =>
+    existsSync(path),
+  );
+  const parents = new Set(["/etc", ...paths.map((path) => dirname(path))]);
+  return [
+    ...[...parents].flatMap((path) => directoryArguments(path)),
+    ...paths.flatMap((path) => {
+      const real = realpathSync(path);
+      return real.startsWith("/usr/") ? ["--symlink", real, path] : ["--ro-bind", real, path];
+    }),
+  ];
+}
+
+/** An empty directory that anyone may enter; bubblewrap keeps those that it makes itself closed. */
+export function directoryArguments(path: string): string[] {
+  const above = dirname(path);
+  return [
+    ...(above === "/" ? [] : directoryArguments(above)),
+    ...["--perms", "0755", "--dir", path],
+  ];
 }
 
 /** The shells that a space finds in its `/usr/bin` or `/bin`. */
@@ -69,7 +84,7 @@ export function installedShells(): string[] {
 }
 
 /** The first of the places in which programs of the system are that has this one. */
-export function findProgram(name: string, path = process.env["PATH"] ?? ""): string | undefined {
+export function findProgram(name: string, path = process.env.PATH ?? ""): string | undefined {
   return [...path.split(":"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     .filter((directory) => directory.startsWith("/"))
     .map((directory) => join(directory, name))

@@ -72,9 +72,16 @@ static bool reap(void) {
   }
 }
 
-static void pause_ms(int ms) {
-  struct pollfd none = {.fd = -1};
-  poll(&none, 1, ms);
+static void drain_signals(void) {
+  struct signalfd_siginfo info;
+  while (read(signal_fd, &info, sizeof info) > 0) continue;
+}
+
+/* Waits until a child has ended, but not for long. */
+static void await_child(int ms) {
+  struct pollfd end = {.fd = signal_fd, .events = POLLIN};
+  poll(&end, 1, ms);
+  drain_signals();
 }
 
 /* Stops everything, so that little can fork past the killing, which would find it all the same. */
@@ -85,15 +92,15 @@ static void freeze_tree(int64_t deadline) {
 static int kill_tree(int budget_ms) {
   int64_t start = now_ms(), deadline = start + budget_ms;
   freeze_tree(start + budget_ms / 2);
-  for (int turn = 0;; turn++) {
+  for (;;) {
     if (tree_signal(SIGKILL, NULL, 0) < 0 && !main_reaped) {
       kill(-main_pid, SIGKILL);
       kill(main_pid, SIGKILL);
     }
-    /* The dead need a moment to become reapable; few need long. */
+    /* The dead need a moment to become reapable; orphans come to us one generation after the other. */
     for (int i = 0; i < 20; i++) {
       if (reap()) return 0;
-      pause_ms(turn == 0 && i < 5 ? 0 : 1);
+      await_child(2);
     }
     if (now_ms() >= deadline) return 1;
   }
@@ -146,8 +153,7 @@ _Noreturn static void supervise(void) {
     if (poll(ends, 3, -1) < 0 && errno != EINTR) _exit(1);
     if (ends[0].revents != 0) read_report();
     if (ends[1].revents != 0) {
-      struct signalfd_siginfo info;
-      while (read(signal_fd, &info, sizeof info) > 0) continue;
+      drain_signals();
       if (reap()) leave();
     }
     if (ends[2].revents != 0) read_control();

@@ -128,7 +128,10 @@ static bool link_watch(struct link *l) {
     struct end *end = &l->ends[i], *other = &l->ends[1 - i];
     bool reads = !end->ended && buffer_used(&other->unsent) == 0;
     bool writes = buffer_used(&end->unsent) > 0;
-    if (!source_watch(&end->source, (reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0))) return false;
+    uint32_t interest = (reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0);
+    /* What has said all and waits for an answer may still go away, which the other side must see. */
+    if (end->ended && other->shut && !end->shut) interest |= EPOLLERR;
+    if (!source_watch(&end->source, interest)) return false;
   }
   return true;
 }
@@ -145,6 +148,7 @@ static void end_ready(struct source *source, uint32_t events) {
   if (!failed && source->interest & EPOLLIN && events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
     failed = carry(end, other, from_end) == FAILED;
   }
+  if (end->ended && other->shut && !end->shut && events & (EPOLLERR | EPOLLHUP)) failed = true;
   if (failed || !link_watch(l)) {
     link_close(l, true);
   } else if (end->shut && other->shut) {
