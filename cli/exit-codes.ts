@@ -12,6 +12,8 @@ export const EXIT = {
   ours: 125,
   /** As a shell: no such program. */
   commandNotFound: 127,
+  /** As a program that SIGHUP ended: its terminal has gone. */
+  hungUp: 129,
   interrupted: 130,
   /** As a program that SIGPIPE ended: nobody reads the output any more. */
   outputClosed: 141,

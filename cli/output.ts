@@ -6,7 +6,7 @@
 /** The part of a stream that output needs. */
 export interface Sink {
   readonly isTTY?: boolean | undefined;
-  write(text: string, done?: () => void): unknown;
+  write(data: string | Uint8Array, done?: () => void): unknown;
 }
 
 /** Where output goes; the streams are opened at first use, for opening one costs start-up time. */
@@ -81,6 +81,15 @@ export class Output {
   /** Writes what a program in a space, or a script, said on its stderr. */
   errorData(text: string): void {
     this.#write("stderr", text);
+  }
+
+  /** Writes bytes as they are. Resolves when they have been taken, or nobody takes them any more. */
+  async bytes(stream: "stdout" | "stderr", data: Uint8Array): Promise<void> {
+    this.endProgress();
+    this.#wroteData ||= stream === "stdout";
+    await new Promise<void>((resolve) => {
+      this.#target[stream]().write(data, () => resolve());
+    });
   }
 
   /** Writes one JSON value to stdout: on one line, or indented for people at a terminal. */

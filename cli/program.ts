@@ -28,6 +28,12 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import("./spaces.js")).defineSpaces,
   },
   { names: ["exec"], load: async () => (await import("./exec.js")).defineExec },
+  { names: ["shell", "attach"], load: async () => (await import("./shell.js")).defineShell },
+  {
+    names: ["ps", "logs", "kill"],
+    load: async () => (await import("./processes.js")).defineProcesses,
+  },
+  { names: ["ports"], load: async () => (await import("./ports.js")).definePorts },
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },

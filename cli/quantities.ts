@@ -51,6 +51,26 @@ export function parseCount(text: string, option: string): number {
   return count;
 }
 
+/**
+ * Reads a number of a port.
+ * @param what the argument or option that errors name
+ * @returns 1 to 65535; `INVALID_INPUT` for anything else
+ */
+export function parsePort(text: string, what: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw invalid(what, text, "Give a port from 1 to 65535.");
+  return port;
+}
+
+/**
+ * Reads a whole number from 0 on.
+ * @param option the option that errors name
+ */
+export function parseOffset(text: string, option: string): number {
+  if (/^[0-9]{1,15}$/.test(text)) return Number(text);
+  throw invalid(option, text, "Give a whole number from 0 on.");
+}
+
 function invalid(option: string, text: string, suggestion: string): SpacesError {
   return new SpacesError("INVALID_INPUT", `${option} cannot be "${text.slice(0, 80)}".`, {
     suggestion,

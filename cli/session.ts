@@ -94,19 +94,20 @@ export class Session {
   /** A reader that has gone, as in `spaces list | head -1`, ends the command quietly. */
   #onBrokenOutput(error: NodeJS.ErrnoException): void {
     if (error.code === "EPIPE" || error.code === "ECONNRESET") {
-      this.#stop(EXIT.outputClosed);
+      this.stop(EXIT.outputClosed);
     } else if (this.#stopCode === undefined) {
-      this.#stop(EXIT.ours);
+      this.stop(EXIT.ours);
       this.output.error(`error: The output cannot be written: ${error.message}.\n`);
     }
   }
 
   #onSignal(code: number): void {
     if (this.#stopCode !== undefined) process.exit(code);
-    this.#stop(code);
+    this.stop(code);
   }
 
-  #stop(code: number): void {
+  /** Ends the session early, as a signal does: the process ends with this code. */
+  stop(code: number): void {
     if (this.#stopCode !== undefined) return;
     this.#stopCode = code;
     this.#abort.abort();

@@ -2,13 +2,11 @@
  * The way into a space whose guest agent listens on a unix socket of this host. The drivers that
  * run the agent share it.
  */
-import { once } from "node:events";
-import { open } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
-import { basename, dirname } from "node:path";
+import { posix } from "node:path";
 import { SpacesError } from "../contract/errors.js";
 import type { GuestAgentProcess } from "../guest/guest-process.js";
-import { GuestSession } from "../guest/guest-session.js";
+import type { GuestSession } from "../guest/guest-session.js";
+import { AgentLink } from "./agent-link.js";
 import type {
   AgentEndpoint,
   AttachedProcess,
@@ -20,11 +18,17 @@ import type {
   ProcessRecord,
   SpaceSpec,
   SpawnRequest,
-  TerminalSize,
 } from "./driver.js";
 
-/** Longest path that the address of a unix socket can hold. */
-const MAX_SOCKET_PATH = 107;
+export interface AgentConnectionOptions {
+  /** The environment that each request's is added to; empty when absent. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Asked for the error of what was under way when the agent hung up; `SPACE_NOT_RUNNING` when
+   * absent, for an agent whose end is the end of its space.
+   */
+  readonly explainLoss?: (() => Promise<SpacesError>) | undefined;
+}
 
 /**
  * Connects to the agent of a running space.
@@ -34,115 +38,177 @@ const MAX_SOCKET_PATH = 107;
 export async function connectAgent(
   endpoint: AgentEndpoint,
   space: SpaceSpec,
+  options: AgentConnectionOptions = {},
 ): Promise<GuestConnection> {
-  return new AgentConnection(endpoint, space, await openSession(endpoint, space));
+  const open = () => AgentLink.open(endpoint, space, options.explainLoss);
+  return new AgentConnection(space, options.env ?? {}, open, await open());
 }
 
-async function openSession(endpoint: AgentEndpoint, space: SpaceSpec): Promise<GuestSession> {
-  const stream = await dial(endpoint.socket, space);
-  return await GuestSession.open(stream, { token: Buffer.from(endpoint.token, "hex") });
-}
-
-async function dial(path: string, space: SpaceSpec): Promise<Socket> {
-  // A longer path is reached through a handle of its directory.
-  const directory = path.length > MAX_SOCKET_PATH ? await open(dirname(path)) : undefined;
-  const socket = connect(
-    directory === undefined ? path : `/proc/self/fd/${directory.fd}/${basename(path)}`,
-  );
-  try {
-    await once(socket, "connect");
-    return socket;
-  } catch (cause) {
-    socket.destroy();
-    throw new SpacesError("SPACE_NOT_RUNNING", `The agent of "${space.name}" does not answer.`, {
-      cause,
-      suggestion: "Start the space again.",
-    });
-  } finally {
-    await directory?.close();
+/**
+ * Checks what no system call would: empty and ambiguous names.
+ * @throws SpacesError `INVALID_INPUT`
+ */
+export function checkProgram({ argv, env }: Pick<SpawnRequest, "argv" | "env">): void {
+  if (argv[0] === "") throw invalid("The program to run has an empty name.");
+  for (const word of argv) {
+    if (word.includes("\0")) throw invalid("An argument of the command contains a NUL character.");
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
+      throw invalid(`The environment variable ${JSON.stringify(name)} cannot be set.`);
+    }
   }
 }
 
 class AgentConnection implements GuestConnection {
   readonly background: BackgroundProcesses;
-  readonly #endpoint: AgentEndpoint;
   readonly #space: SpaceSpec;
-  readonly #session: GuestSession;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #open: () => Promise<AgentLink>;
+  #link: Promise<AgentLink>;
+  #closed = false;
 
-  constructor(endpoint: AgentEndpoint, space: SpaceSpec, session: GuestSession) {
-    this.#endpoint = endpoint;
+  constructor(
+    space: SpaceSpec,
+    env: Readonly<Record<string, string>>,
+    open: () => Promise<AgentLink>,
+    link: AgentLink,
+  ) {
     this.#space = space;
-    this.#session = session;
+    this.#env = env;
+    this.#open = open;
+    this.#link = Promise.resolve(link);
     this.background = {
       start: (request) => this.#start(request),
       attach: (id, options) => this.#attach(id, options),
-      list: async () => (await this.#live().list()).filter(isBackground).map(recordOf),
-      signal: (id, signal) => this.#live().signal(id, signal),
-      kill: (id) => this.#live().kill(id),
-      resize: (id, size) => this.#resize(id, size),
-      release: (id) => this.#live().release(id),
+      list: () => this.#list(),
+      signal: (id, signal) => this.#call((session) => session.signal(id, signal)),
+      kill: (id) => this.#call((session) => session.kill(id)),
+      resize: (id, { columns, rows }) =>
+        this.#call((session) => session.resize(id, columns, rows)),
+      release: (id) => this.#call((session) => session.release(id)),
     };
   }
 
   async spawn(request: SpawnRequest): Promise<GuestProcess> {
-    const guest = await this.#live().spawn({
-      argv: request.argv,
-      env: request.env,
-      workdir: request.workdir ?? this.#space.workdir,
-      stdin: request.input === undefined ? "empty" : "pipe",
-    });
-    if (request.input !== undefined) guest.stdin.end(request.input);
-    return guest;
+    const { input } = request;
+    const link = await this.#live();
+    const guest = await this.#call((session) =>
+      session.spawn({
+        ...this.#program(request),
+        stdin: input === undefined ? "empty" : "pipe",
+      }),
+    );
+    if (input !== undefined) guest.stdin.end(input);
+    return guarded(guest, link);
   }
 
   async #start(request: BackgroundRequest): Promise<void> {
-    const guest = await this.#live().spawn({
-      id: request.id,
-      argv: request.argv,
-      env: request.env,
-      workdir: request.workdir ?? this.#space.workdir,
-      stdin: request.keepInput ? "pipe" : "empty",
-      terminal: request.terminal,
-      detached: true,
+    await this.#call(async (session) => {
+      const guest = await session.spawn({
+        ...this.#program(request),
+        id: request.id,
+        stdin: request.keepInput ? "pipe" : "empty",
+        terminal: request.terminal,
+        detached: true,
+      });
+      // Nobody reads here: those who want its output attach, each with a session of their own.
+      await guest.detach();
     });
-    // Nobody reads here: those who want its output attach, each with a session of their own.
-    await guest.detach();
   }
 
   async #attach(id: string, { stdout, stderr, input }: AttachOptions): Promise<AttachedProcess> {
+    if (this.#closed) throw this.#closedError();
     // A session can follow a process once; a session of its own lets anyone follow at any time.
-    const session = await openSession(this.#endpoint, this.#space);
+    const link = await this.#open();
     try {
-      const guest = await session.attach(id, { stdout, stderr, stdin: input });
-      return attached(guest, session);
+      const guest = await link.session.attach(id, { stdout, stderr, stdin: input });
+      return {
+        ...guarded(guest, link),
+        stdin: guest.stdin,
+        lost: guest.lost,
+        [Symbol.asyncDispose]: () => link.session.close(),
+      };
     } catch (error) {
-      await session.close();
-      throw error;
+      await link.session.close();
+      throw await link.explain(error);
     }
   }
 
-  async #resize(id: string, size: TerminalSize): Promise<void> {
-    await this.#live().resize(id, size.columns, size.rows);
+  async #list(): Promise<readonly ProcessRecord[]> {
+    const all = await this.#call((session) => session.list());
+    return all.filter((process) => process.detached).map(recordOf);
   }
 
-  /** The session; one that has ended means that the space has. */
-  #live(): GuestSession {
-    if (this.#session.open) return this.#session;
-    throw new SpacesError("SPACE_NOT_RUNNING", `The agent of "${this.#space.name}" has ended.`, {
-      suggestion: "Start the space again.",
-    });
+  #program({ argv, env, workdir = this.#space.workdir }: Omit<SpawnRequest, "input">) {
+    const whole = { ...this.#env, ...env };
+    checkProgram({ argv, env: whole });
+    if (!posix.isAbsolute(workdir)) {
+      throw invalid(`The working directory ${JSON.stringify(workdir)} is not an absolute path.`);
+    }
+    return { argv, env: whole, workdir };
+  }
+
+  async #call<T>(use: (session: GuestSession) => Promise<T>): Promise<T> {
+    const link = await this.#live();
+    try {
+      return await use(link.session);
+    } catch (error) {
+      throw await link.explain(error);
+    }
+  }
+
+  /** The session. One that has broken off says nothing of the agent: it is asked once more. */
+  async #live(): Promise<AgentLink> {
+    if (this.#closed) throw this.#closedError();
+    const former = this.#link;
+    const opened = await former.catch(() => undefined);
+    if (opened?.session.open === true) return opened;
+    // Of many calls at once only the first opens a session.
+    if (this.#link === former) this.#link = this.#open();
+    const link = await this.#link;
+    if (!this.#closed) return link;
+    await link.session.close();
+    throw this.#closedError();
+  }
+
+  #closedError(): SpacesError {
+    return new SpacesError(
+      "DRIVER_FAILED",
+      `The connection to space "${this.#space.name}" was closed.`,
+      { suggestion: "Connect again." },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#session.close();
+    this.#closed = true;
+    const link = await this.#link.catch(() => undefined);
+    await link?.session.close();
+  }
+}
+
+/** A process whose end, when its agent hangs up, is explained by the link. */
+function guarded(guest: GuestAgentProcess, link: AgentLink): GuestProcess {
+  const exit = guest.exit.catch(async (error: unknown) => {
+    throw await link.explain(error);
+  });
+  // A rejection that the caller looks at later does not count as unhandled.
+  exit.catch(() => undefined);
+  return { stdout: guest.stdout, stderr: guest.stderr, exit, kill: () => kill(guest, link) };
+}
+
+async function kill(guest: GuestAgentProcess, link: AgentLink): Promise<void> {
+  try {
+    await guest.kill();
+  } catch (cause) {
+    const error = await link.explain(cause);
+    // Nothing is left in a space that has ended.
+    if (SpacesError.isInstance(error) && error.code === "SPACE_NOT_RUNNING") return;
+    throw error;
   }
 }
 
 type ListedProcess = Awaited<ReturnType<GuestSession["list"]>>[number];
-
-function isBackground(process: ListedProcess): boolean {
-  return process.detached;
-}
 
 function recordOf(process: ListedProcess): ProcessRecord {
   const { id, pid, argv, startedAt, terminal, exitCode, signal } = process;
@@ -150,14 +216,6 @@ function recordOf(process: ListedProcess): ProcessRecord {
   return { id, pid, argv, startedAt, terminal, exit };
 }
 
-function attached(guest: GuestAgentProcess, session: GuestSession): AttachedProcess {
-  return {
-    stdout: guest.stdout,
-    stderr: guest.stderr,
-    stdin: guest.stdin,
-    exit: guest.exit,
-    lost: guest.lost,
-    kill: () => guest.kill(),
-    [Symbol.asyncDispose]: () => session.close(),
-  };
+function invalid(message: string): SpacesError {
+  return new SpacesError("INVALID_INPUT", message);
 }

@@ -167,6 +167,11 @@ export interface AgentEndpoint {
 export interface DriverSpaceState {
   readonly spaceId: string;
   readonly running: boolean;
+  /**
+   * How commands get in, where a driver knows two ways: `agent`, or `exec` where the agent cannot
+   * run; then commands are slow to start, and there are no terminals, background processes or ports.
+   */
+  readonly access?: "agent" | "exec" | undefined;
 }
 
 /** Progress of long work, such as the pull of an image. */

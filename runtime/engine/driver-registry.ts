@@ -6,6 +6,8 @@ import type { Driver, DriverContext, ProbeResult } from "../drivers/driver.js";
 const DRIVER_LOADERS = {
   docker: async (context: DriverContext): Promise<Driver> =>
     (await import("../drivers/docker/docker-driver.js")).createDockerDriver(context),
+  bubblewrap: async (context: DriverContext): Promise<Driver> =>
+    (await import("../drivers/bubblewrap/bubblewrap-driver.js")).createBubblewrapDriver(context),
   virtual: async (context: DriverContext): Promise<Driver> =>
     (await import("../drivers/virtual/virtual-driver.js")).createVirtualDriver(context),
 };

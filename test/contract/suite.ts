@@ -7,7 +7,10 @@ import { openTestClient, type TestClient } from "../support/client.js";
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
 export interface SuiteTraits {
   readonly driver: string;
-  /** Runs programs of an operating system, in real processes. */
+  /**
+   * Runs programs of an operating system, in real processes that can outlive their caller and whose
+   * ports can be forwarded.
+   */
   readonly native: boolean;
 }
 
@@ -422,6 +425,239 @@ startup: ["echo startup >> log"]
     });
   });
 
+  describe.runIf(native)("processes that outlive their caller", () => {
+    let space: string;
+    beforeAll(async () => {
+      space = await make("running");
+    });
+
+    type Events = Awaited<ReturnType<Client["processes"]["follow"]>>;
+    const textOf = async (events: Events) => {
+      const text = { stdout: "", stderr: "", exitCode: -1 };
+      for await (const event of events) {
+        if (event.type === "exit") text.exitCode = event.exitCode;
+        else if (event.type !== "lost") text[event.type] += Buffer.from(event.data, "base64");
+      }
+      return text;
+    };
+
+    it("starts one, follows it to its end, and forgets it", async () => {
+      const started = await client.processes.start({
+        space,
+        command: "echo one; echo two >&2; exit 3",
+      });
+      expect(started).toMatchObject({ terminal: false, argv: ["bash", "-c", expect.any(String)] });
+      const process = started.id;
+      const events = await client.processes.follow({ space, process });
+      expect(await textOf(events)).toEqual({ stdout: "one\n", stderr: "two\n", exitCode: 3 });
+      const again = await client.processes.follow({ space, process, stdoutOffset: 2 });
+      expect(await textOf(again)).toMatchObject({ stdout: "e\n", exitCode: 3 });
+      const ended = await client.processes.get({ space, process });
+      expect(ended).toMatchObject({ state: "exited", exitCode: 3 });
+      await client.processes.remove({ space, process });
+      await fails("PROCESS_NOT_FOUND", client.processes.get({ space, process }));
+    });
+
+    it("keeps one running that another engine finds, feeds and follows", async () => {
+      const other = await opened.openAnother();
+      const { id } = await other.client.processes.start({
+        space,
+        command: "read line; echo got $line; cat",
+        input: true,
+      });
+      await other[Symbol.asyncDispose]();
+      const { items } = await client.processes.list({ space });
+      expect(items.find((process) => process.id === id)).toMatchObject({ state: "running" });
+      const data = Buffer.from("wörds\nmore").toString("base64");
+      await client.processes.write({ space, process: id, data });
+      await client.processes.write({ space, process: id, close: true });
+      const events = await client.processes.follow({ space, process: id });
+      expect(await textOf(events)).toMatchObject({ stdout: "got wörds\nmore", exitCode: 0 });
+    });
+
+    it("signals, kills and waits", async () => {
+      const command = "trap 'echo caught; exit 5' TERM; sleep 60 & wait";
+      const { id } = await client.processes.start({ space, command });
+      await expect
+        .poll(async () => (await run(space, "grep -lz '^sleep' /proc/[0-9]*/cmdline; true")).stdout)
+        .not.toBe("");
+      const waited = await client.processes.wait({ space, process: id, timeoutMs: 50 });
+      expect(waited.state).toBe("running");
+      await client.processes.signal({ space, process: id });
+      const ended = await client.processes.wait({ space, process: id });
+      expect(ended).toMatchObject({ state: "exited", exitCode: 5 });
+      const { id: stubborn } = await client.processes.start({
+        space,
+        command: "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 60' &) ; sleep 60",
+      });
+      await client.processes.kill({ space, process: stubborn });
+      const killed = await client.processes.wait({ space, process: stubborn });
+      expect(killed).toMatchObject({ state: "exited", signal: "SIGKILL" });
+      const left = await run(space, "grep -lz '^sleep' /proc/[0-9]*/cmdline; true");
+      expect(left.stdout).toBe("");
+    });
+
+    it("gives one a terminal that can be resized and interrupted", async () => {
+      const { id } = await client.processes.start({
+        space,
+        command: "sh",
+        args: [],
+        input: true,
+        terminal: { columns: 80, rows: 24 },
+        env: { PS1: "" },
+      });
+      const type = (text: string) =>
+        client.processes.write({
+          space,
+          process: id,
+          data: Buffer.from(text).toString("base64"),
+        });
+      let screen = "";
+      const watching = (async () => {
+        for await (const event of await client.processes.follow({ space, process: id })) {
+          if (event.type === "stdout") screen += Buffer.from(event.data, "base64");
+        }
+      })();
+      await type("stty size\n");
+      await expect.poll(() => screen).toContain("24 80");
+      await client.processes.resize({ space, process: id, terminal: { columns: 132, rows: 50 } });
+      await type("stty size\n");
+      await expect.poll(() => screen).toContain("50 132");
+      await type("sleep 60; echo not here\n");
+      await type("\x03");
+      await type("echo back: $?\n");
+      await expect.poll(() => screen).toMatch(/back: 130/);
+      await type("exit 7\n");
+      await watching;
+      const ended = await client.processes.get({ space, process: id });
+      expect(ended).toMatchObject({ state: "exited", exitCode: 7, terminal: true });
+    });
+
+    it("bounds what it keeps, and says what is lost", async () => {
+      const { id } = await client.processes.start({ space, command: "head -c 3000000 /dev/zero" });
+      await client.processes.wait({ space, process: id });
+      let lost = 0;
+      let kept = 0;
+      for await (const event of await client.processes.follow({ space, process: id })) {
+        if (event.type === "lost") lost += event.bytes;
+        if (event.type === "stdout") kept += Buffer.from(event.data, "base64").length;
+      }
+      expect(lost).toBeGreaterThan(2_000_000);
+      expect(lost + kept).toBe(3_000_000);
+    });
+
+    it("refuses what is no process", async () => {
+      const process = "0".repeat(32);
+      await fails("PROCESS_NOT_FOUND", client.processes.kill({ space, process }));
+      await fails("INVALID_INPUT", client.processes.kill({ space, process: "../x" }));
+      await fails(
+        "COMMAND_NOT_FOUND",
+        client.processes.start({ space, command: "nope", args: [] }),
+      );
+    });
+  });
+
+  describe.runIf(native)("ports", () => {
+    const SERVER = "cd /workspace && exec python3 -m http.server 3000 --bind 127.0.0.1";
+    /** A space whose loopback serves its own name over HTTP at port 3000. */
+    const serve = async (): Promise<string> => {
+      const source = `name: server\nstartup: ["echo served > index.html"]\n`;
+      await client.templates.apply({ source });
+      const space = await make("running", "server");
+      await listen(space);
+      return space;
+    };
+    const listen = async (space: string): Promise<void> => {
+      await client.processes.start({ space, command: SERVER });
+      await expect
+        .poll(async () => await fetchFrom(space, 3000), { timeout: 10_000 })
+        .toBe("served\n");
+    };
+    const fetchFrom = async (space: string, port: number): Promise<string> =>
+      (await run(space, `curl -sS --max-time 5 localhost:${port}`)).output;
+
+    it("reaches another space's loopback, still after either has restarted", async () => {
+      const api = await serve();
+      const web = await make("running");
+      const forward = { space: web, localPort: 8080, remote: api, remotePort: 3000 };
+      // The engine that makes the forward goes; what it made stays.
+      const maker = await opened.openAnother();
+      expect(await maker.client.ports.forward(forward)).toMatchObject({
+        source: { name: web },
+        localPort: 8080,
+        remote: { name: api },
+        remotePort: 3000,
+        state: "active",
+      });
+      await maker[Symbol.asyncDispose]();
+      expect(await fetchFrom(web, 8080)).toBe("served\n");
+      await client.spaces.restart({ space: web });
+      expect(await fetchFrom(web, 8080)).toBe("served\n");
+      await client.spaces.restart({ space: api });
+      await listen(api);
+      expect(await fetchFrom(web, 8080)).toBe("served\n");
+      await client.spaces.stop({ space: api });
+      expect((await client.ports.list({ space: web })).items).toMatchObject([{ state: "waiting" }]);
+      await client.ports.stop({ space: web, localPort: 8080 });
+      expect(await fetchFrom(web, 8080)).toMatch(/refused|Failed to connect/);
+      await fails("FORWARD_NOT_FOUND", client.ports.stop({ space: web, localPort: 8080 }));
+    });
+
+    it("ends with the space that it leads to", async () => {
+      const api = await serve();
+      const web = await make("running");
+      await client.ports.forward({ space: web, localPort: 8081, remote: api, remotePort: 3000 });
+      await client.spaces.delete({ space: api, force: true });
+      expect((await client.ports.list({ space: web })).items).toEqual([]);
+      expect(await fetchFrom(web, 8081)).toMatch(/refused|Failed to connect/);
+    });
+
+    it("opens a port of the host", async () => {
+      const api = await serve();
+      const { createServer } = await import("node:net");
+      const probe = createServer();
+      await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+      const address = probe.address();
+      const hostPort = typeof address === "object" && address !== null ? address.port : 0;
+      await fails("PORT_IN_USE", client.ports.open({ space: api, port: 3000, hostPort }));
+      await new Promise((resolve) => probe.close(resolve));
+      const opened = await client.ports.open({ space: api, port: 3000, hostPort });
+      expect(opened.source).toBeUndefined();
+      const answer = await fetch(`http://127.0.0.1:${hostPort}/`);
+      expect(await answer.text()).toBe("served\n");
+      await client.ports.stop({ space: api, localPort: hostPort, host: true });
+      await expect(fetch(`http://127.0.0.1:${hostPort}/`)).rejects.toThrow();
+    });
+
+    it("refuses what cannot be forwarded, and leaves nothing behind", async () => {
+      const web = await make("running");
+      const api = await make("running");
+      const stopped = await make("stopped");
+      const forward = { space: web, localPort: 8080, remote: api, remotePort: 3000 };
+      for (const port of [-1, 0, 65_536, 1.5, Number.NaN]) {
+        await fails("INVALID_INPUT", client.ports.forward({ ...forward, localPort: port }));
+        await fails("INVALID_INPUT", client.ports.forward({ ...forward, remotePort: port }));
+      }
+      await fails("SPACE_NOT_RUNNING", client.ports.forward({ ...forward, remote: stopped }));
+      await fails("SPACE_NOT_FOUND", client.ports.forward({ ...forward, remote: "nope" }));
+      expect((await client.ports.list({ space: web })).items).toEqual([]);
+      await client.ports.forward(forward);
+      await fails("PORT_IN_USE", client.ports.forward(forward));
+      // Nothing listens at the remote port: the connection ends, the forward stays.
+      expect(await fetchFrom(web, 8080)).toMatch(/curl/);
+      expect((await client.ports.list({ space: web })).items).toHaveLength(1);
+      await client.processes.start({
+        space: web,
+        command: "exec python3 -m http.server 8082 --bind 127.0.0.1",
+      });
+      await expect
+        .poll(async () => await fetchFrom(web, 8082), { timeout: 10_000 })
+        .toContain("Directory listing");
+      await fails("PORT_IN_USE", client.ports.forward({ ...forward, localPort: 8082 }));
+      expect((await client.ports.list({ space: web })).items).toHaveLength(1);
+    });
+  });
+
   describe("scripts", () => {
     it("saves, shows, lists and deletes", async () => {
       const saved = await client.scripts.save({ script: "kept", source: "console.log(1)" });
@@ -506,6 +742,19 @@ startup: ["echo startup >> log"]
         await client.templates.apply({ source: `name: wants\n${line}` });
         await fails("UNSUPPORTED", client.spaces.create({ name: "wants", template: "wants" }));
         await fails("SPACE_NOT_FOUND", client.spaces.get({ space: "wants" }));
+      });
+
+      it("refuses processes that outlive their caller, and ports", async () => {
+        const space = await make("running");
+        const remote = await make("running");
+        const process = "0".repeat(32);
+        await fails("UNSUPPORTED", client.processes.start({ space, command: "true" }));
+        await fails("UNSUPPORTED", client.processes.list({ space }));
+        await fails("UNSUPPORTED", client.processes.kill({ space, process }));
+        const forward = { space, localPort: 8080, remote, remotePort: 3000 };
+        await fails("UNSUPPORTED", client.ports.forward(forward));
+        await fails("UNSUPPORTED", client.ports.open({ space, port: 3000 }));
+        expect((await client.ports.list({ space })).items).toEqual([]);
       });
     });
   }

@@ -221,8 +221,8 @@ export class SpaceWorker {
   /** The worker is lost, and with it what its commands had done. */
   #fail(what: string, cause: unknown): void {
     if (this.#death !== undefined) return;
-    const detail = cause instanceof Error ? `: ${cause.message}` : "";
-    this.#death = new SpacesError("DRIVER_FAILED", `The worker of the space ${what}${detail}.`, {
+    // The text of the cause may name paths of the host, and scripts read messages.
+    this.#death = new SpacesError("DRIVER_FAILED", `The worker of the space ${what}.`, {
       suggestion: "Run the command again; check first what it had done already.",
       cause,
     });
