@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -16,14 +16,16 @@ export const TEST_IMAGE = "spaces-test:latest";
 
 /** Programs the image must have; tests rely on each of them. */
 const PROGRAMS =
-  "bash cat chmod cp cut date dd dirname echo env false grep head id ln ls mkdir mv nohup printf pwd rm sed seq setsid sh sleep sort stat tail timeout touch tr true uname wc".split(
+  "bash cat chmod cp curl cut date dd dirname echo env false grep head id ln ls mkdir mv nohup printf pwd rm sed seq setsid sh sleep sort stat tail timeout touch tr true uname wc".split(
     " ",
   );
 
 /** Programs that are copied where this machine has them. */
 const OPTIONAL_PROGRAMS = ["ps"];
 
-const RECIPE = 2;
+const RECIPE = 3;
+/** The system's own: another one on the PATH may be a script around it. */
+const PYTHON = "/usr/bin/python3";
 const RECIPE_LABEL = "spaces.test-image";
 const run = promisify(execFile);
 
@@ -95,6 +97,7 @@ async function fill(root: string): Promise<void> {
   for (const name of OPTIONAL_PROGRAMS) {
     if ((await findProgram(name)) !== undefined) await copyProgram(root, name);
   }
+  await copyPython(root);
   await mkdir(join(root, "etc"), { recursive: true });
   await writeFile(
     join(root, "etc/passwd"),
@@ -105,6 +108,23 @@ async function fill(root: string): Promise<void> {
     await mkdir(join(root, directory), { recursive: true });
   }
   await chmod(join(root, "tmp"), 0o1777);
+}
+
+/** Copies Python with the part of its library that programs need. */
+async function copyPython(root: string): Promise<void> {
+  const program = await realpath(PYTHON);
+  await copyInto(root, program, PYTHON);
+  for (const library of await librariesOf(program)) await copyInto(root, library, library);
+  const { stdout } = await run(PYTHON, [
+    "-c",
+    "import sysconfig; print(sysconfig.get_path('stdlib'))",
+  ]);
+  const library = stdout.trim();
+  const unneeded = /\/(test|tests|__pycache__|idlelib|lib2to3|config-[^/]*|ensurepip)$/;
+  await cp(library, join(root, library), {
+    recursive: true,
+    filter: (source) => !unneeded.test(source),
+  });
 }
 
 async function findProgram(name: string): Promise<string | undefined> {
