@@ -92,15 +92,14 @@ class AgentConnection implements GuestConnection {
 
   async spawn(request: SpawnRequest): Promise<GuestProcess> {
     const { input } = request;
-    const link = await this.#live();
-    const guest = await this.#call((session) =>
-      session.spawn({
+    return await this.#call(async (session, link) => {
+      const guest = await session.spawn({
         ...this.#program(request),
         stdin: input === undefined ? "empty" : "pipe",
-      }),
-    );
-    if (input !== undefined) guest.stdin.end(input);
-    return guarded(guest, link);
+      });
+      if (input !== undefined) guest.stdin.end(input);
+      return guarded(guest, link);
+    });
   }
 
   async #start(request: BackgroundRequest): Promise<void> {
@@ -149,10 +148,10 @@ class AgentConnection implements GuestConnection {
     return { argv, env: whole, workdir };
   }
 
-  async #call<T>(use: (session: GuestSession) => Promise<T>): Promise<T> {
+  async #call<T>(use: (session: GuestSession, link: AgentLink) => Promise<T>): Promise<T> {
     const link = await this.#live();
     try {
-      return await use(link.session);
+      return await use(link.session, link);
     } catch (error) {
       throw await link.explain(error);
     }

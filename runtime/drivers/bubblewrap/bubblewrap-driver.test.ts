@@ -238,7 +238,10 @@ describe.skipIf(!bubblewrap.usable)("the bubblewrap driver", () => {
       const starter = program.start({ ...request, action: "hold" });
       const exited = once(starter, "exit");
       // From the first record of the start on, at a later moment each time.
-      while (!(await readFile(record, "utf8")).includes('"start"')) await delay(1);
+      while (!(await readFile(record, "utf8")).includes('"start"')) {
+        expect(starter.exitCode).toBeNull();
+        await delay(1);
+      }
       const { id } = JSON.parse(await readFile(record, "utf8")).start;
       await delay(wait);
       starter.kill("SIGKILL");

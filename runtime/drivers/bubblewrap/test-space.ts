@@ -195,6 +195,7 @@ export class DriverProgram implements AsyncDisposable {
       outfile: join(dist, "driver.mjs"),
       bundle: true,
       platform: "node",
+      target: "node20.19",
       format: "esm",
       logLevel: "error",
     });
@@ -208,6 +209,11 @@ export class DriverProgram implements AsyncDisposable {
     const home = await mkdtemp(join(this.directory, "home-"));
     await chown(home, uid, uid);
     return home;
+  }
+
+  /** Gives files to a user; needs root. */
+  async giveTo(uid: number, ...paths: string[]): Promise<void> {
+    for (const path of paths) await chown(path, uid, uid);
   }
 
   /** Starts it; `uid` needs root. It prints one line of JSON and then ends, or waits (`hold`). */

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import { SpacesError } from "../../contract/errors.js";
+import { checkProgram } from "../agent-connection.js";
 import type { GuestConnection, SpawnRequest } from "../driver.js";
 import { startExec, type Target } from "./exec.js";
 import { DockerProcess } from "./guest-process.js";
@@ -28,7 +29,7 @@ export class DockerConnection implements GuestConnection {
   async spawn(request: SpawnRequest): Promise<DockerProcess> {
     if (this.#closed) throw closedError(this.#target.spaceName);
     const workdir = checkedWorkdir(request.workdir ?? this.#workdir);
-    checkText(request);
+    checkProgram(request);
     const marker = randomBytes(16).toString("hex");
     const { id, socket } = await startExec(this.#target, {
       argv: request.argv,
@@ -71,18 +72,6 @@ function checkedWorkdir(workdir: string): string {
     throw invalid(`The working directory "${workdir}" is in /proc, where no command may start.`);
   }
   return path;
-}
-
-function checkText(request: SpawnRequest): void {
-  if (request.argv[0] === "") throw invalid("The program to run has an empty name.");
-  for (const word of request.argv) {
-    if (word.includes("\0")) throw invalid("An argument of the command contains a NUL character.");
-  }
-  for (const [name, value] of Object.entries(request.env)) {
-    if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
-      throw invalid(`The environment variable ${JSON.stringify(name)} cannot be set.`);
-    }
-  }
 }
 
 function invalid(message: string): SpacesError {

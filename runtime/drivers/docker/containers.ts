@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SpacesError } from "../../contract/errors.js";
+import { type Access, accessOf } from "./access.js";
 import { containerName, LABELS } from "./container-spec.js";
 import { type DockerEngine, LIFECYCLE_TIMEOUT_MS } from "./engine.js";
 import { causeStatus } from "./errors.js";
@@ -15,6 +16,10 @@ export interface FoundContainer {
   readonly id: string;
   readonly running: boolean;
   readonly exitCode: number;
+  readonly access: Access;
+  /** What the container's programs are given, the agent's token among it. */
+  readonly env: readonly string[];
+  readonly hostname: string;
 }
 
 /**
@@ -41,7 +46,14 @@ export async function findContainer(
       );
     }
     if (found.State.Status !== "removing" || waited > REMOVAL_MS) {
-      return { id: found.Id, running: found.State.Running, exitCode: found.State.ExitCode };
+      return {
+        id: found.Id,
+        running: found.State.Running,
+        exitCode: found.State.ExitCode,
+        access: accessOf(labels),
+        env: found.Config.Env,
+        hostname: found.Config.Hostname,
+      };
     }
     await delay(pause);
   }

@@ -21,9 +21,12 @@ export interface DaemonHost {
   readonly memoryLimit: boolean;
   readonly cpuLimit: boolean;
   readonly pidsLimit: boolean;
+  /** Whether it is Docker Desktop's virtual machine, whose unix sockets do not reach this machine. */
+  readonly virtualMachine: boolean;
 }
 
 interface DaemonInfo {
+  readonly OperatingSystem: string;
   readonly Architecture: string;
   readonly MemoryLimit: boolean;
   readonly CpuCfsQuota: boolean;
@@ -97,6 +100,7 @@ export class DockerEngine {
         memoryLimit: info.MemoryLimit,
         cpuLimit: info.CpuCfsQuota,
         pidsLimit: info.PidsLimit,
+        virtualMachine: info.OperatingSystem === "Docker Desktop",
       };
     }).catch((error: unknown) => {
       this.#host = undefined;

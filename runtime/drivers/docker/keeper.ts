@@ -1,10 +1,11 @@
 /**
- * The main process of a container: a program that only waits, so that the space runs until it is
- * stopped. It is written next to the space's state and mounted, because an image may be without
+ * The main process of a container without the guest agent: a program that only waits, so that the
+ * space runs until it is stopped. It is written next to the space's state and mounted, because an image may be without
  * `sleep` or even without a shell; called by the driver when it creates and starts containers.
  */
-import { rename, stat, writeFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { placeProgram } from "./agent-place.js";
 
 /** Where the keeper appears in the container. */
 export const KEEPER_PATH = "/.spaces/keeper";
@@ -57,10 +58,7 @@ export async function ensureKeeper(stateDir: string, architecture: string): Prom
     () => undefined,
   );
   if (size !== program.length) {
-    // Renamed into place: a running keeper cannot be written to, and a reader sees all or nothing.
-    const fresh = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-    await writeFile(fresh, program, { mode: 0o755 });
-    await rename(fresh, file);
+    await placeProgram(file, program);
   }
   return { command: [KEEPER_PATH], file };
 }
