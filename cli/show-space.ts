@@ -19,6 +19,9 @@ export function spaceTable(spaces: readonly Space[], output: Output): string {
   );
 }
 
+const WITHOUT_AGENT =
+  "exec (the guest agent cannot run here: commands are slower, and there are no ports, terminals or background processes)";
+
 /** All about one space, a line each. */
 export function describeSpace(space: Space, output: Output): string {
   const rows: [string, string | undefined][] = [
@@ -29,6 +32,7 @@ export function describeSpace(space: Space, output: Output): string {
     ["template", space.template],
     ["driver", space.driver],
     ["image", space.image],
+    ["access", space.access === "exec" ? WITHOUT_AGENT : space.access],
     ["shell", space.shell],
     ["workdir", space.workdir],
     ["workspace", space.workspace],

@@ -41,6 +41,11 @@ export const spaceSchema = z.object({
   /** Where the space lives; decided when it is created and kept from then on. */
   driver: z.string(),
   image: z.string().optional(),
+  /**
+   * How commands reached it at its last start: by the guest agent, or by the driver's own, slower
+   * means, where processes cannot outlive their caller and ports cannot be forwarded.
+   */
+  access: z.enum(["agent", "exec"]).optional(),
   workdir: z.string(),
   env: z.record(z.string(), z.string()),
   metadata: z.record(z.string(), z.string()),

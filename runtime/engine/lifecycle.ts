@@ -134,7 +134,8 @@ export class Lifecycle {
       await driver.start(spec, { signal, onProgress: this.#parts.onProgress });
       await this.#runTemplateCommands(driver, row, signal);
       signal?.throwIfAborted();
-      await operation.finish({ status: "running", setupDone: true, started: true });
+      const access = (await driver.inspect(row.id))?.access;
+      await operation.finish({ status: "running", setupDone: true, started: true, access });
     } catch (cause) {
       const cancelled = signal?.aborted === true;
       const error = cancelled

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/ids.js";
 import type { SpaceStatus } from "../contract/spaces.js";
+import type { DriverSpaceState } from "../drivers/driver.js";
 import type { Store } from "../store/store.js";
 import type { SpaceRow } from "../store/tables.js";
 import { livenessOf, PROCESS_IDENTITY } from "./process-identity.js";
@@ -23,6 +24,7 @@ export interface Outcome {
   readonly lastError?: SpacesError | undefined;
   readonly setupDone?: boolean;
   readonly started?: boolean;
+  readonly access?: DriverSpaceState["access"] | undefined;
 }
 
 /** A claimed operation; exactly one of its holders' `finish` calls takes effect. */
@@ -85,6 +87,7 @@ export class Operation implements Disposable {
         updated_at: now,
         last_error:
           lastError === undefined ? null : JSON.stringify({ ...lastError.serialize(), at: now }),
+        ...(outcome.access === undefined ? {} : { access: outcome.access }),
         ...(outcome.setupDone === true ? { setup_done: 1 } : {}),
         ...(outcome.started === true ? { started_at: now, last_active_at: now } : {}),
       }))

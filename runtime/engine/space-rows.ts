@@ -111,6 +111,7 @@ export function spaceOf(
     isRunning: status === "running",
     driver: row.driver,
     ...(row.image === null ? {} : { image: row.image }),
+    ...(row.access === null ? {} : { access: row.access as NonNullable<Space["access"]> }),
     workdir: specOf(row).workdir ?? WORKSPACE_MOUNT,
     env: JSON.parse(row.env) as Record<string, string>,
     metadata: JSON.parse(row.metadata) as Record<string, string>,

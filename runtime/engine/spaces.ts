@@ -85,6 +85,7 @@ export class Spaces {
       spec: JSON.stringify(spec),
       driver: driver.name,
       image: imageFor(spec, driver),
+      access: null,
       network: networkFor(spec, driver),
       description: request.description ?? "",
       shell: request.shell ?? spec.shell ?? "bash",

@@ -19,6 +19,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn("spec", "text", (column) => column.notNull())
         .addColumn("driver", "text", (column) => column.notNull())
         .addColumn("image", "text")
+        .addColumn("access", "text")
         .addColumn("network", "text", (column) => column.notNull())
         .addColumn("description", "text", (column) => column.notNull())
         .addColumn("shell", "text", (column) => column.notNull())

@@ -25,6 +25,8 @@ interface SpaceTable {
   spec: string;
   driver: string;
   image: string | null;
+  /** How commands reached it at its last start: by the guest agent, or by the driver's own means. */
+  access: string | null;
   network: string;
   description: string;
   shell: string;
