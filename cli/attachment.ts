@@ -60,8 +60,7 @@ class Attachment {
     this.#client = client;
     this.#target = target;
     this.#input = new InputQueue(
-      (data, close) =>
-        client.processes.write({ ...target, data: data.toString("base64"), close }),
+      (data, close) => client.processes.write({ ...target, data: data.toString("base64"), close }),
       (error) => this.#fail(error),
     );
   }
@@ -152,7 +151,7 @@ class Attachment {
         await this.#client.processes.resize({ ...this.#target, terminal });
       }
     } catch (error) {
-      this.#fail(error);
+      await this.#failUnlessEnded(error);
     } finally {
       this.#resizing = false;
     }
@@ -161,6 +160,16 @@ class Attachment {
   #expire(): void {
     this.#timedOut = true;
     this.#client.processes.kill(this.#target).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** A process that has just ended has no terminal any more; following it tells how it ended. */
+  async #failUnlessEnded(error: unknown): Promise<void> {
+    try {
+      const { state } = await this.#client.processes.get(this.#target);
+      if (state === "running") this.#fail(error);
+    } catch (lookup) {
+      this.#fail(lookup);
+    }
   }
 
   /** Ends the attachment with an error, unless it has ended: then the error is its consequence. */

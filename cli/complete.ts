@@ -1,12 +1,14 @@
 /** Computes what can stand at the end of an unfinished command line, from the tree of commands. */
 import type { Argument, Command, Option } from "commander";
 import type { Client } from "../runtime/contract/contract.js";
+import { shortId } from "./process-ids.js";
+import { commandLine, stateOf } from "./processes.js";
 import { printable } from "./text.js";
 
 /** Tells the shell to complete the names of files as well. */
 export const FILES = ":files";
 
-const DRIVERS = ["docker", "virtual"];
+const DRIVERS = ["docker", "bubblewrap", "virtual"];
 
 /**
  * Completes the last word of a command line.
@@ -28,8 +30,8 @@ export async function complete(
 
 interface Place {
   readonly command: Command;
-  /** How many operands stand before the word. */
-  readonly operands: number;
+  /** The operands that stand before the word. */
+  readonly operands: readonly string[];
   /** The option whose value the word is. */
   readonly owner: Option | undefined;
   /** Whether the word stands behind `--`, where options end. */
@@ -38,7 +40,7 @@ interface Place {
 
 function findPlace(program: Command, words: readonly string[]): Place {
   let command = program;
-  let operands = 0;
+  const operands: string[] = [];
   let owner: Option | undefined;
   let literal = false;
   for (const word of words) {
@@ -52,8 +54,8 @@ function findPlace(program: Command, words: readonly string[]): Place {
         : optionsOf(command).find((o) => o.long === word || o.short === word);
       if (option?.required === true) owner = option;
     } else {
-      const next = operands === 0 ? subcommand(command, word) : undefined;
-      if (next === undefined) operands++;
+      const next = operands.length === 0 ? subcommand(command, word) : undefined;
+      if (next === undefined) operands.push(word);
       else command = next;
     }
   }
@@ -74,12 +76,14 @@ async function candidatesAt(
     );
   }
   const below = command.createHelp().visibleCommands(command);
-  if (below.length > 0 && operands === 0) {
+  if (below.length > 0 && operands.length === 0) {
     return below.map((sub) => line(sub.name(), sub.summary() || sub.description()));
   }
-  const argument = argumentAt(command.registeredArguments, operands);
+  const argument = argumentAt(command.registeredArguments, operands.length);
   if (argument === undefined) return [];
   if (argument.argChoices !== undefined) return argument.argChoices;
+  const [space] = operands;
+  if (argument.name() === "process" && space !== undefined) return await processesOf(space, client);
   const names = await named(argument.name(), client);
   // `spaces run` takes files as well as the names of stored scripts.
   return command.name() === "run" && command.parent?.parent === null && argument.name() === "script"
@@ -90,7 +94,9 @@ async function candidatesAt(
 /** What an argument or option of this name can be. */
 async function named(name: string, client: () => Promise<Client>): Promise<string[]> {
   switch (name) {
-    case "space": {
+    case "space":
+    case "source":
+    case "remote": {
       const { items } = await (await client()).spaces.list({ limit: 1000 });
       return items.map((space) => line(space.name, space.status));
     }
@@ -110,6 +116,13 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
     default:
       return [];
   }
+}
+
+async function processesOf(space: string, client: () => Promise<Client>): Promise<string[]> {
+  const { items } = await (await client()).processes.list({ space });
+  return items.map((process) =>
+    line(shortId(process.id), `${stateOf(process)} ${commandLine(process.argv)}`),
+  );
 }
 
 function optionsOf(command: Command): Option[] {

@@ -1,13 +1,13 @@
 /** `spaces shell` and `spaces attach`: a space's processes in the local terminal. */
 import type { Command } from "commander";
-import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
-import { type AttachmentEnd, attach } from "./attachment.js";
+import { attach } from "./attachment.js";
 import { examples } from "./help.js";
 import { keyValues } from "./key-values.js";
-import { findProcess, shortId, type Target } from "./process-ids.js";
+import { codeOf, runAttached } from "./owned-process.js";
+import { findProcess } from "./process-ids.js";
 import type { Session } from "./session.js";
-import { calmScreen, requireTerminal, terminalEnv, terminalSize } from "./terminal.js";
+import { requireTerminal, terminalEnv, terminalSize } from "./terminal.js";
 
 interface ShellOptions {
   readonly shell?: string;
@@ -60,12 +60,8 @@ async function openShell(session: Session, space: string, options: ShellOptions)
     input: true,
     terminal: terminalSize(),
   });
-  const target = { space: found.id, process: id };
-  return await runAttached(session, client, target, {
-    input: "keys",
-    terminal: true,
-    name: found.name,
-  });
+  const shell = { space: found.id, process: id, name: found.name };
+  return await runAttached(session, client, shell, { input: "keys", terminal: true });
 }
 
 async function reattach(
@@ -78,83 +74,14 @@ async function reattach(
   const client = await session.client();
   const target = await findProcess(client, space, given, session.signal);
   const { terminal, state } = await client.processes.get(target, { signal: session.signal });
-  if (terminal) {
-    requireTerminal("A process with a terminal", ["stdin", "stdout"]);
-    // The keys work on a process that has ended too, but its output is all there is.
-    const input = state === "running" ? "keys" : "none";
-    const end = await attach(session, client, target, { input, terminal: state === "running" });
-    return finish(session, target, space, end);
-  }
-  const input = interactive ? "stream" : "none";
-  return finish(session, target, space, await attach(session, client, target, { input, terminal }));
-}
-
-interface OwnedOptions {
-  readonly input: "keys" | "stream" | "none";
-  readonly terminal: boolean;
-  readonly timeoutMs?: number | undefined;
-  /** The space, as people call it. */
-  readonly name: string;
-}
-
-/**
- * Attaches to a process that this command line has started: it is killed when the attachment breaks
- * off, and forgotten when it has ended.
- * @returns its exit code; `COMMAND_TIMEOUT` is thrown after a timeout, `CANCELLED` after a signal
- */
-export async function runAttached(
-  session: Session,
-  client: Client,
-  target: Target,
-  { name, ...options }: OwnedOptions,
-): Promise<number> {
-  let end: AttachmentEnd | undefined;
-  try {
-    end = await attach(session, client, target, options);
-  } finally {
-    if (end?.kind !== "detached") await discard(client, target, end?.kind === "exit");
-  }
-  if (end.kind === "exit" && end.timedOut) throw new SpacesError("COMMAND_TIMEOUT");
-  if (end.kind === "stopped") {
-    if (options.input === "keys") calmScreen();
-    throw new SpacesError("CANCELLED");
-  }
-  return finish(session, target, name, end);
-}
-
-/** Kills a process that has not ended, and has the space forget it. */
-async function discard(client: Client, target: Target, ended: boolean): Promise<void> {
-  if (!ended) await client.processes.kill(target);
-  try {
-    await client.processes.remove(target);
-  } catch (error) {
-    // Someone else may have been faster, or the space has stopped: then it is gone too.
-    if (!SpacesError.isInstance(error) || !GONE.has(error.code)) throw error;
-  }
-}
-
-const GONE: ReadonlySet<string> = new Set([
-  "PROCESS_NOT_FOUND",
-  "SPACE_NOT_RUNNING",
-  "SPACE_NOT_FOUND",
-]);
-
-function finish(session: Session, target: Target, space: string, end: AttachmentEnd): number {
-  switch (end.kind) {
-    case "exit":
-      return end.exitCode;
-    case "detached": {
-      calmScreen();
-      const again = `spaces attach ${space} ${shortId(target.process)}`;
-      session.output.note(`\nIt goes on running. To attach to it again: ${again}`);
-      return 0;
-    }
-    case "stopped": {
-      const again = `spaces attach ${space} ${shortId(target.process)}`;
-      session.output.note(`\nIt goes on running. To attach to it again: ${again}`);
-      throw new SpacesError("CANCELLED");
-    }
-  }
+  // Of a process that has ended, the output is all there is.
+  const typed = terminal && state === "running";
+  if (typed) requireTerminal("A process with a terminal", ["stdin", "stdout"]);
+  const end = await attach(session, client, target, {
+    input: typed ? "keys" : interactive ? "stream" : "none",
+    terminal: typed,
+  });
+  return codeOf(session, { ...target, name: space }, end);
 }
 
 function refuseJson(session: Session, what: string): void {

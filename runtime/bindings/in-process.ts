@@ -10,6 +10,7 @@ import { createRouter } from "../engine/router.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
 import type { Binding, BindingOptions } from "./binding.js";
+import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
 
 type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
@@ -58,39 +59,6 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
       await engine[Symbol.asyncDispose]();
     },
   };
-}
-
-/**
- * The calls that are under way. Closing cancels them and waits for their clean-up: a command that
- * is being killed must be dead before the engine is gone.
- */
-class CallsUnderWay implements AsyncDisposable {
-  readonly #running = new Map<AbortController, Promise<unknown>>();
-
-  /** Makes a call that ends when either its own signal fires or the binding closes. */
-  async track<R>(
-    signal: AbortSignal | undefined,
-    call: (either: AbortSignal) => Promise<R>,
-  ): Promise<R> {
-    const either = new AbortController();
-    const forward = (): void => either.abort(signal?.reason);
-    if (signal?.aborted === true) forward();
-    signal?.addEventListener("abort", forward);
-    const running = call(either.signal);
-    this.#running.set(either, running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(either);
-      signal?.removeEventListener("abort", forward);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const running = [...this.#running];
-    for (const [either] of running) either.abort();
-    await Promise.allSettled(running.map(([, call]) => call));
-  }
 }
 
 /** The interpreter for scripts that the engine runs, loaded when the first of them does. */

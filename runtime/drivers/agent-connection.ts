@@ -84,8 +84,7 @@ class AgentConnection implements GuestConnection {
       list: () => this.#list(),
       signal: (id, signal) => this.#call((session) => session.signal(id, signal)),
       kill: (id) => this.#call((session) => session.kill(id)),
-      resize: (id, { columns, rows }) =>
-        this.#call((session) => session.resize(id, columns, rows)),
+      resize: (id, { columns, rows }) => this.#call((session) => session.resize(id, columns, rows)),
       release: (id) => this.#call((session) => session.release(id)),
     };
   }

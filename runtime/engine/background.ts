@@ -230,6 +230,8 @@ async function* outputOf(
     }
   } finally {
     signal?.removeEventListener("abort", cancel);
+    // Reads under way end with the session; whoever left early waits for none of them.
+    void Promise.allSettled(waiting.values());
   }
 }
 

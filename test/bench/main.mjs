@@ -16,6 +16,8 @@ const AREAS = {
   limits: () => import("./limits.mjs"),
   virtual: () => import("./virtual.mjs"),
   docker: () => import("./docker.mjs"),
+  bubblewrap: () => import("./bubblewrap.mjs"),
+  ports: () => import("./ports.mjs"),
   store: () => import("./store.mjs"),
 };
 

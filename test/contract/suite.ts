@@ -546,6 +546,20 @@ startup: ["echo startup >> log"]
       expect(lost + kept).toBe(3_000_000);
     });
 
+    it("can be left by who follows, and cancelled", async () => {
+      const { id } = await client.processes.start({ space, command: "echo first; sleep 60" });
+      for await (const event of await client.processes.follow({ space, process: id })) {
+        if (event.type === "stdout") break;
+      }
+      const abort = new AbortController();
+      const follow = { space, process: id };
+      const events = await client.processes.follow(follow, { signal: abort.signal });
+      setTimeout(() => abort.abort(), 100);
+      await expect(textOf(events)).rejects.toThrow();
+      expect((await client.processes.get({ space, process: id })).state).toBe("running");
+      await client.processes.kill({ space, process: id });
+    });
+
     it("refuses what is no process", async () => {
       const process = "0".repeat(32);
       await fails("PROCESS_NOT_FOUND", client.processes.kill({ space, process }));

@@ -67,7 +67,10 @@ describe.skipIf(!available)("a space on docker", () => {
     expect(HostConfig.IpcMode).not.toBe("host");
     const { workspace } = await shown("plain");
     const writable = Mounts.filter((mount) => mount.RW).map((mount) => mount.Source);
-    expect(writable).toEqual([workspace]);
+    // The agent makes its socket in the second, from where it is taken away at once.
+    const agent = join(workspace, "../state/agent/run");
+    expect(writable.sort()).toEqual([agent, workspace].sort());
+    expect(readdirSync(agent)).toEqual([]);
     for (const mount of Mounts)
       expect(mount.Source).not.toMatch(/docker\.sock|^\/$|^\/(proc|sys|etc)/);
   });
@@ -83,6 +86,56 @@ describe.skipIf(!available)("a space on docker", () => {
     for (const name of ["SPACES_HOME", "SPACES_DEFAULT_IMAGE", "NODE_", "VITEST"]) {
       expect(environment).not.toContain(name);
     }
+  });
+
+  it("finds neither the agent's socket nor its token", async () => {
+    const { workspace } = await shown("plain");
+    const [, token = ""] =
+      /^SPACES_GUEST_TOKEN=(.{64})$/m.exec((await container("plain")).Config.Env.join("\n")) ?? [];
+    expect(token).toMatch(/^[0-9a-f]{64}$/);
+    expect(existsSync(join(workspace, "../state/agent/agent.sock"))).toBe(true);
+    expect(await inside("plain", "ls -A /.spaces/run")).toBe("");
+    const seen = await inside(
+      "plain",
+      "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; cat /proc/1/mem; true",
+    );
+    expect(seen).toContain("/.spaces/guest");
+    expect(seen).not.toContain(token);
+    expect(seen).not.toContain("SPACES_GUEST_TOKEN");
+  });
+
+  it("cannot put another socket, file or link in the place of the agent's", async () => {
+    await inside(
+      "plain",
+      "chmod 700 /.spaces/run; mkdir -p /.spaces/run/agent.sock/deep; ln -s /var/run/docker.sock /.spaces/run/x",
+    );
+    expect(await inside("plain", "echo still here")).toBe("still here\n");
+    expect(await cli.run(["restart", "plain"])).toMatchObject({ code: 0 });
+    expect(await inside("plain", "echo and back")).toBe("and back\n");
+    await inside(
+      "plain",
+      "chmod 700 /.spaces/run; ln -s /var/run/docker.sock /.spaces/run/agent.sock",
+    );
+    expect(await inside("plain", "echo still here")).toBe("still here\n");
+    expect(await cli.run(["restart", "plain"])).toMatchObject({ code: 0 });
+    expect(await inside("plain", "echo and back; rm -rf /.spaces/run/*")).toBe("and back\n");
+  });
+
+  it("cannot kill, stop or trace the agent", async () => {
+    const line = "kill -9 1; kill -STOP 1; kill -SEGV 1; ls -l /proc/1/exe /proc/1/fd; echo on";
+    expect(await inside("plain", line)).toMatch(/on\n/);
+    expect(await inside("plain", "echo after")).toBe("after\n");
+  });
+
+  it("ends when it asks its agent to end, and can be started again", async () => {
+    expect(await cli.run(["create", "ender", "--start"])).toMatchObject({ code: 0 });
+    const ended = await cli.run(["exec", "ender", "--", "sh", "-c", "kill -TERM 1; sleep 30"]);
+    expect(ended.code).not.toBe(0);
+    await expect
+      .poll(async () => (await cli.run(["exec", "ender", "--", "true"])).stderr)
+      .toMatch(/\[SPACE_NOT_RUNNING]/);
+    expect(await cli.run(["start", "ender"])).toMatchObject({ code: 0 });
+    expect(await inside("ender", "echo back")).toBe("back\n");
   });
 
   it("runs as the user of the host, who can remove what it writes", async () => {

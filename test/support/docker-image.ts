@@ -16,7 +16,7 @@ export const TEST_IMAGE = "spaces-test:latest";
 
 /** Programs the image must have; tests rely on each of them. */
 const PROGRAMS =
-  "bash cat chmod cp curl cut date dd dirname echo env false grep head id ln ls mkdir mv nohup printf pwd rm sed seq setsid sh sleep sort stat tail timeout touch tr true uname wc".split(
+  "bash cat chmod cp curl cut date dd dirname echo env false grep head id ln ls mkdir mv nohup printf pwd rm sed seq setsid sh sleep sort stat stty tail timeout touch tr true uname wc".split(
     " ",
   );
 

@@ -2,7 +2,7 @@
  * The bubblewrap driver: one sandbox a space, made of the host's own programs, with the guest agent
  * as its main process. Called by the engine through the `Driver` interface.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { SpacesError } from "../../contract/errors.js";
 import { connectAgent } from "../agent-connection.js";
@@ -17,7 +17,7 @@ import type {
   ProbeResult,
   SpaceSpec,
 } from "../driver.js";
-import { type CgroupParents, findCgroupParents } from "./cgroups.js";
+import { type CgroupParents, cgroupName, findCgroupParents } from "./cgroups.js";
 import { bootId, isAlive } from "./host-process.js";
 import { isRoot, uidOf } from "./host-user.js";
 import { enforceableLimits, planLimits } from "./limits.js";
@@ -180,8 +180,8 @@ class BubblewrapDriver implements Driver {
     }
     if (space.image !== undefined) throw unsupported(`images ("${space.image}")`);
     if (space.user !== undefined) throw unsupported(`another user ("${space.user}")`);
-    const key = createHash("sha256").update(this.#installationId).digest("hex").slice(0, 10);
-    return planLimits(space.resources, this.#cgroups, `spaces-${key}-${space.id}`);
+    const group = cgroupName(this.#installationId, space.id);
+    return planLimits(space.resources, this.#cgroups, group);
   }
 
   async #bubblewrap(): Promise<BubblewrapProgram> {

@@ -2,6 +2,7 @@
  * Control groups: which limits this process may set with them, and the groups of one space. Knows
  * both versions, also side by side. Used by the driver.
  */
+import { createHash } from "node:crypto";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -118,6 +119,12 @@ function isWritable(path: string): boolean {
 
 function writableOrNothing(directory: string): string | undefined {
   return isWritable(directory) ? directory : undefined;
+}
+
+/** The name of a space's groups, wherever they are. */
+export function cgroupName(installationId: string, spaceId: string): string {
+  const installation = createHash("sha256").update(installationId).digest("hex").slice(0, 10);
+  return `spaces-${installation}-${spaceId}`;
 }
 
 /** One group with the settings that it gets. */

@@ -3,9 +3,20 @@
  * owns its workspace and nothing else; otherwise all run as the driver's user. Used by the driver.
  */
 import { createHash } from "node:crypto";
-import { constants, readFileSync } from "node:fs";
-import { type FileHandle, lchown, lstat, open, readdir } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { SpacesError } from "../../contract/errors.js";
 
 /** Numbers that neither distributions nor container engines give to anybody. */
@@ -40,13 +51,11 @@ export function hasSpaceUids(): boolean {
 /**
  * Gives a directory and all that is in it to a user. Follows no symlink. A file with other names
  * stays whose it is, because one of them may lie elsewhere.
+ * @throws SpacesError `DRIVER_FAILED` when the directory is a symlink, or something cannot be given
  */
 export async function giveTree(directory: string, uid: number): Promise<void> {
   try {
-    const handle = await openDirectory(directory);
-    await using _closed = handle;
-    await handle.chown(uid, uid);
-    await giveEntries(handle, uid);
+    await giveDirectory(directory, uid);
   } catch (error) {
     throw new SpacesError(
       "DRIVER_FAILED",
@@ -56,23 +65,25 @@ export async function giveTree(directory: string, uid: number): Promise<void> {
   }
 }
 
-function openDirectory(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-}
-
-async function giveEntries(directory: FileHandle, uid: number): Promise<void> {
-  // Named through the handle: a directory that is swapped for a symlink meanwhile changes nothing.
-  const here = `/proc/self/fd/${directory.fd}`;
-  for (const name of await readdir(here)) {
-    const path = join(here, name);
-    const found = await lstat(path);
-    if (found.isDirectory()) {
-      const handle = await openDirectory(path);
-      await using _closed = handle;
-      if (found.uid !== uid || found.gid !== uid) await handle.chown(uid, uid);
-      await giveEntries(handle, uid);
-    } else if ((found.uid !== uid || found.gid !== uid) && found.nlink === 1) {
-      await lchown(path, uid, uid);
+/** Many small questions to the kernel: asked synchronously, since that takes a tenth of the time. */
+async function giveDirectory(path: string, uid: number): Promise<void> {
+  const isOurs = (found: Stats) => found.uid === uid && found.gid === uid;
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    if (!isOurs(fstatSync(fd))) fchownSync(fd, uid, uid);
+    // Named through the handle: a directory that is swapped for a symlink meanwhile changes nothing.
+    const here = `/proc/self/fd/${fd}`;
+    const directories: string[] = [];
+    for (const name of readdirSync(here)) {
+      const entry = join(here, name);
+      const found = lstatSync(entry);
+      if (found.isDirectory()) directories.push(entry);
+      else if (!isOurs(found) && found.nlink === 1) lchownSync(entry, uid, uid);
     }
+    // Others have a turn between large directories, and trees.
+    if (directories.length > 0) await setImmediate();
+    for (const entry of directories) await giveDirectory(entry, uid);
+  } finally {
+    closeSync(fd);
   }
 }

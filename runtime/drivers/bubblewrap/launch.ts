@@ -8,12 +8,14 @@ import { SpacesError } from "../../contract/errors.js";
 import { isRoot } from "./host-user.js";
 import type { BubblewrapProgram } from "./program.js";
 import { type Bind, madeFiles, STAGED_BUBBLEWRAP, sandboxArguments, stageFor } from "./sandbox.js";
+import { seccompFilter } from "./seccomp.js";
 import { findProgram } from "./system-mounts.js";
 
 const ARGUMENTS_FD = 3;
 const INFO_FD = 4;
 const BLOCK_FD = 5;
-const FIRST_DATA_FD = 6;
+const SECCOMP_FD = 6;
+const FIRST_DATA_FD = 7;
 const ANSWER_MS = 10_000;
 const STDERR_CHARACTERS = 4000;
 
@@ -84,8 +86,16 @@ export async function launch(request: LaunchRequest): Promise<Launched> {
   const dataFds = new Map(files.map(([path], index) => [path, FIRST_DATA_FD + index]));
   const stageFd = FIRST_DATA_FD + files.length;
   const { binds, command, stage } = commandOf(request, stageFd);
-  const inputs = new Map<number, string>([
-    [ARGUMENTS_FD, joined(sandboxArguments(request.program, { ...request, binds, dataFds }))],
+  const filter = seccompFilter();
+  const sandbox = sandboxArguments(request.program, {
+    ...request,
+    binds,
+    dataFds,
+    seccompFd: filter === undefined ? undefined : SECCOMP_FD,
+  });
+  const inputs = new Map<number, string | Buffer>([
+    [ARGUMENTS_FD, joined(sandbox)],
+    [SECCOMP_FD, filter ?? ""],
     ...files.map(([, text], index): [number, string] => [FIRST_DATA_FD + index, text]),
     ...(stage === undefined ? [] : [[stageFd, joined(stage)] as [number, string]]),
   ]);

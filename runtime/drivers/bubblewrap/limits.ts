@@ -2,9 +2,11 @@
  * How a space's limits are enforced here: by control groups where this process may make them, else
  * by limits that processes inherit. Used by the driver.
  */
+import { release } from "node:os";
 import { SpacesError } from "../../contract/errors.js";
 import type { ResourceLimits } from "../driver.js";
 import { type CgroupParents, type CgroupPlan, type LimitName, planCgroups } from "./cgroups.js";
+import { isRoot } from "./host-user.js";
 import { findProgram } from "./system-mounts.js";
 
 /** Keeps a fork bomb in a space without a limit of its own from taking the machine. */
@@ -43,21 +45,34 @@ export function planLimits(
   for (const limit of ["memoryBytes", "cpus", "pids"] as const) {
     if (limits[limit] !== undefined && !enforceable.includes(limit)) throw unenforceable(limit);
   }
-  const all = { ...limits, pids: (limits.pids ?? DEFAULT_PIDS) + OWN_PIDS };
-  return { cgroups: planCgroups(parents, all, group), wrapper: wrapperFor(all, parents) };
+  const { pids } = limits;
+  const own = pids === undefined ? limits : { ...limits, pids: pids + OWN_PIDS };
+  return {
+    cgroups: planCgroups(parents, own, group),
+    wrapper: wrapperFor({
+      nproc: pids === undefined ? defaultPids() : parents.pids === undefined ? own.pids : undefined,
+      as: parents.memoryBytes === undefined ? limits.memoryBytes : undefined,
+    }),
+  };
 }
 
-function wrapperFor(limits: ResourceLimits, parents: CgroupParents): string[] {
+function wrapperFor(inherited: Readonly<Record<string, number | undefined>>): string[] {
   const program = prlimit();
-  const options = [
-    ...(parents.pids === undefined && limits.pids !== undefined
-      ? [`--nproc=${limits.pids}:${limits.pids}`]
-      : []),
-    ...(parents.memoryBytes === undefined && limits.memoryBytes !== undefined
-      ? [`--as=${limits.memoryBytes}:${limits.memoryBytes}`]
-      : []),
-  ];
+  const options = Object.entries(inherited).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}:${value}`],
+  );
   return program === undefined || options.length === 0 ? [] : [program, ...options, "--"];
+}
+
+/**
+ * The limit of a space that names none. It is inherited rather than a group's, since joining a group
+ * takes longer than all the rest of a start. Kernels before 5.14 count all processes of the host's
+ * user together, which root gives each space of its own, and an ordinary user has many.
+ */
+function defaultPids(): number | undefined {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const countsEachSpace = isRoot() || major > 5 || (major === 5 && minor >= 14);
+  return countsEachSpace ? DEFAULT_PIDS + OWN_PIDS : undefined;
 }
 
 /** The program as the space finds it too. */

@@ -14,7 +14,15 @@ import { AGENT_PATH } from "./sandbox.js";
 import { findProgram } from "./system-mounts.js";
 
 /** Options without which no space can be made; bubblewrap has them all since 0.5. */
-const NEEDED = ["--args", "--clearenv", "--perms", "--ro-bind-data", "--info-fd", "--block-fd"];
+const NEEDED = [
+  "--args",
+  "--clearenv",
+  "--perms",
+  "--ro-bind-data",
+  "--info-fd",
+  "--block-fd",
+  "--seccomp",
+];
 const TRIAL_MS = 5000;
 
 interface Refusal {

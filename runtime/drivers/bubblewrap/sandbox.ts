@@ -37,6 +37,8 @@ export interface SandboxRequest {
   readonly env: Readonly<Record<string, string>>;
   /** Descriptors from which bubblewrap reads the contents of files, by their path. */
   readonly dataFds: ReadonlyMap<string, number>;
+  /** Descriptor from which bubblewrap reads the filter of system calls. */
+  readonly seccompFd: number | undefined;
 }
 
 /** The texts of the files in `/etc` that are made for the space. */
@@ -73,6 +75,7 @@ export function sandboxArguments(program: BubblewrapProgram, request: SandboxReq
     ...(program.can("--disable-userns") ? ["--disable-userns"] : []),
     ...["--uid", String(uid), "--gid", String(gid), "--cap-drop", "ALL"],
     ...["--hostname", request.hostname, "--as-pid-1", "--chdir", "/"],
+    ...(request.seccompFd === undefined ? [] : ["--seccomp", String(request.seccompFd)]),
     "--clearenv",
     ...Object.entries(request.env).flatMap(([name, value]) => ["--setenv", name, value]),
     ...systemMounts(),

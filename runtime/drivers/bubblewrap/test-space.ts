@@ -2,7 +2,7 @@
  * What the bubblewrap driver's tests share: an installation of their own, spaces in it, commands,
  * other processes of the installation, and the check that nothing is left behind. Used by tests only.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -10,7 +10,6 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { build } from "esbuild";
 import type {
   Driver,
@@ -22,6 +21,7 @@ import type {
 } from "../driver.js";
 import { agentProgram } from "./agent-program.js";
 import { createBubblewrapDriver } from "./bubblewrap-driver.js";
+import { cgroupName } from "./cgroups.js";
 import { processesNaming } from "./host-process.js";
 
 let counter = 0;
@@ -90,9 +90,7 @@ export class TestInstallation {
     return [
       ...processes.flat().map(({ pid }) => `process ${pid}`),
       ...mounts.filter((line) => line.includes(this.dataDir)),
-      ...(await groupsNamed("spaces-")).filter((name) =>
-        this.#ids().some((id) => name.endsWith(id)),
-      ),
+      ...(await groupsNamed(cgroupName(this.id, ""))),
       ...files,
     ];
   }
@@ -108,19 +106,12 @@ export class TestInstallation {
   /** Destroys all spaces through the driver. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { spaceId } of await this.driver.list()) {
-      this.#destroyed.add(spaceId);
       await this.driver.destroy(spaceId);
     }
     await this.driver[Symbol.asyncDispose]();
     const left = await this.leftovers();
     await rm(this.dataDir, { recursive: true, force: true });
     if (left.length > 0) throw new Error(`left behind: ${left.join("; ")}`);
-  }
-
-  readonly #destroyed = new Set<string>();
-
-  #ids(): string[] {
-    return [...this.#destroyed].map((id) => `-${id}`);
   }
 }
 
@@ -200,7 +191,8 @@ export class DriverProgram implements AsyncDisposable {
       logLevel: "error",
     });
     // The bundle looks for the agent beside itself.
-    await copyFile(agentProgram(), join(dist, `guest-linux-${process.arch}`));
+    await mkdir(join(dist, "guest"));
+    await copyFile(agentProgram(), join(dist, "guest", basename(agentProgram())));
     return new DriverProgram(directory);
   }
 
@@ -259,9 +251,4 @@ export async function firstLine(child: ChildProcess): Promise<string> {
     if (all.includes("\n")) break;
   }
   return all.split("\n")[0] ?? "";
-}
-
-/** Runs a host program and gives its standard output. */
-export async function host(program: string, ...args: string[]): Promise<string> {
-  return (await promisify(execFile)(program, args)).stdout;
 }

@@ -28,9 +28,11 @@ interface Waiting {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `silent`: it runs and does not answer; `ended`: the container ended first, with this exit code. */
+/** `silent`: no answer, though the container runs; `ended` and `gone`: the container does not. */
 export type AgentState =
-  | { readonly kind: "answered" | "silent" | "gone" }
+  | { readonly kind: "answered" }
+  | { readonly kind: "gone" }
+  | { readonly kind: "silent"; readonly reason: SpacesError }
   | { readonly kind: "ended"; readonly exitCode: number };
 
 /** Where the agent listens, and its token: the container's own copy is the only one. */
@@ -51,14 +53,15 @@ export async function awaitAgent(waiting: Waiting): Promise<AgentState> {
       throw new SpacesError("CANCELLED", `The start of space "${space.name}" was cancelled.`);
     }
     await place.adopt();
-    if (await answers(endpoint, space)) return { kind: "answered" };
+    const reason = await refusalOf(endpoint, space);
+    if (reason === undefined) return { kind: "answered" };
     if (Date.now() - looked > LOOK_EVERY_MS) {
       const found = await find();
       if (found?.id !== container.id) return { kind: "gone" };
       if (!found.running) return { kind: "ended", exitCode: found.exitCode };
       looked = Date.now();
     }
-    if (Date.now() > deadline) return { kind: "silent" };
+    if (Date.now() > deadline) return { kind: "silent", reason };
     await delay(pause);
   }
 }
@@ -76,12 +79,15 @@ export function connectTo(
   });
 }
 
-async function answers(endpoint: AgentEndpoint, space: SpaceSpec): Promise<boolean> {
+async function refusalOf(
+  endpoint: AgentEndpoint,
+  space: SpaceSpec,
+): Promise<SpacesError | undefined> {
   try {
     await using _ = await connectAgent(endpoint, space);
-    return true;
+    return undefined;
   } catch (error) {
-    if (SpacesError.isInstance(error) && error.code !== "INTERNAL") return false;
+    if (SpacesError.isInstance(error)) return error;
     throw error;
   }
 }
@@ -105,7 +111,7 @@ async function lossError(
   const deadline = Date.now() + END_SHOWS_MS;
   for (let pause = 5; Date.now() < deadline; pause = Math.min(pause * 2, 200)) {
     const found = await find();
-    if (found?.id !== container.id || !found.running) {
+    if (!found?.running || found.id !== container.id || found.startedAt !== container.startedAt) {
       return new SpacesError("SPACE_NOT_RUNNING", `The space "${space.name}" has stopped.`, {
         suggestion: "Start the space again.",
       });

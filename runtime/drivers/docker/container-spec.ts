@@ -3,9 +3,10 @@
  * a container may not do. Called by the driver at `create`.
  */
 import { createHash } from "node:crypto";
-import type { ContainerCreateOptions } from "dockerode";
+import type { ContainerCreateOptions, MountConfig } from "dockerode";
 import { SpacesError } from "../../contract/errors.js";
 import type { SpaceSpec } from "../driver.js";
+import { AGENT_COMMAND, AGENT_DIRECTORY, AGENT_PATH, type AgentPlace } from "./agent-place.js";
 import { KEEPER_PATH, type Keeper } from "./keeper.js";
 
 /** The image of a space. @throws SpacesError `INVALID_INPUT` for a space without one */
@@ -22,7 +23,11 @@ export const LABELS = {
   space: "spaces.space",
   name: "spaces.name",
   network: "spaces.network",
+  access: "spaces.access",
 } as const;
+
+/** Gives the agent its token; it wipes the variable before anything else runs in the container. */
+export const TOKEN_VARIABLE = "SPACES_GUEST_TOKEN";
 
 /** A short form of the installation's id for names of things in the daemon. */
 export function shortInstallation(installationId: string): string {
@@ -34,27 +39,34 @@ export function containerName(installationId: string, spaceId: string): string {
   return `spaces-${shortInstallation(installationId)}-${spaceId}`;
 }
 
+/** What a container's main process is. */
+export type MainProcess =
+  | { readonly access: "agent"; readonly place: AgentPlace; readonly token: string }
+  | { readonly access: "exec"; readonly keeper: Keeper };
+
 interface ContainerRequest {
   readonly space: SpaceSpec;
   readonly installationId: string;
-  readonly keeper: Keeper;
+  readonly main: MainProcess;
   /** Name of the installation's internal network, for spaces on it. */
   readonly internalNetwork: string;
 }
 
 /** The request by which a space's container is made. */
 export function containerOptions(request: ContainerRequest): ContainerCreateOptions {
-  const { space, installationId, keeper, internalNetwork } = request;
+  const { space, installationId, main, internalNetwork } = request;
   const { memoryBytes, cpus, pids } = space.resources;
   const env = { HOME: space.workspaceMount, ...space.env };
   const user = space.user ?? ownerOfThisProcess();
   return {
     name: containerName(installationId, space.id),
     Image: imageOf(space),
-    Entrypoint: keeper.command,
+    Entrypoint: main.access === "agent" ? AGENT_COMMAND : main.keeper.command,
     Cmd: [],
     Hostname: space.name,
-    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Env: Object.entries(
+      main.access === "agent" ? { ...env, [TOKEN_VARIABLE]: main.token } : env,
+    ).map(([name, value]) => `${name}=${value}`),
     // Docker makes a missing directory here as root, so it names one that is always there.
     WorkingDir: space.workspaceMount,
     Labels: {
@@ -62,12 +74,14 @@ export function containerOptions(request: ContainerRequest): ContainerCreateOpti
       [LABELS.space]: space.id,
       [LABELS.name]: space.name,
       [LABELS.network]: space.network,
+      [LABELS.access]: main.access,
     },
     // An image's own check would run programs in the space that nobody asked for.
     Healthcheck: { Test: ["NONE"] },
     ...(user === undefined ? {} : { User: user }),
     HostConfig: {
-      Init: true,
+      // The agent reaps by itself; and the kernel lets nothing in the space kill the first process.
+      Init: main.access === "exec",
       Privileged: false,
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
@@ -81,16 +95,7 @@ export function containerOptions(request: ContainerRequest): ContainerCreateOpti
       // As `Mounts`, not `Binds`: a missing source is an error and not a new directory of root's.
       Mounts: [
         { Type: "bind", Source: space.workspace, Target: space.workspaceMount },
-        ...(keeper.file === undefined
-          ? []
-          : [
-              {
-                Type: "bind" as const,
-                Source: keeper.file,
-                Target: KEEPER_PATH,
-                ReadOnly: true,
-              },
-            ]),
+        ...mountsOf(main),
       ],
       ...networkOf(space, internalNetwork),
     },
@@ -98,6 +103,18 @@ export function containerOptions(request: ContainerRequest): ContainerCreateOpti
       ? { NetworkingConfig: { EndpointsConfig: { [internalNetwork]: { Aliases: [space.id] } } } }
       : {}),
   };
+}
+
+function mountsOf(main: MainProcess): MountConfig {
+  if (main.access === "agent") {
+    return [
+      { Type: "bind", Source: main.place.program, Target: AGENT_PATH, ReadOnly: true },
+      { Type: "bind", Source: main.place.shared, Target: AGENT_DIRECTORY },
+    ];
+  }
+  const { file } = main.keeper;
+  if (file === undefined) return [];
+  return [{ Type: "bind", Source: file, Target: KEEPER_PATH, ReadOnly: true }];
 }
 
 function networkOf(space: SpaceSpec, internalNetwork: string) {

@@ -16,6 +16,8 @@ export interface FoundContainer {
   readonly id: string;
   readonly running: boolean;
   readonly exitCode: number;
+  /** Tells one start from the next. */
+  readonly startedAt: string;
   readonly access: Access;
   /** What the container's programs are given, the agent's token among it. */
   readonly env: readonly string[];
@@ -50,6 +52,7 @@ export async function findContainer(
         id: found.Id,
         running: found.State.Running,
         exitCode: found.State.ExitCode,
+        startedAt: found.State.StartedAt,
         access: accessOf(labels),
         env: found.Config.Env,
         hostname: found.Config.Hostname,

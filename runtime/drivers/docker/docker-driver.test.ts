@@ -7,20 +7,21 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { dockerAvailability } from "../../../test/support/docker.js";
 import { ensureTestImage } from "../../../test/support/docker-image.js";
 import { containerName } from "./container-spec.js";
-import { createDockerDriver } from "./docker-driver.js";
 import { internalNetworkName } from "./network.js";
 import { TestInstallation } from "./test-space.js";
 
 const docker = await dockerAvailability();
 
-describe.skipIf(!docker.usable)("the Docker driver", () => {
+const accesses = ["agent", "exec"] as const;
+
+describe.skipIf(!docker.usable).each(accesses)("the Docker driver by %s", (access) => {
   let installation: TestInstallation;
 
   beforeAll(async () => {
     await ensureTestImage();
   });
   beforeEach(async () => {
-    installation = await TestInstallation.make();
+    installation = await TestInstallation.make({ access });
   });
   afterEach(async () => {
     await installation[Symbol.asyncDispose]();
@@ -33,15 +34,15 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
     expect(await driver.inspect(space.id)).toBeUndefined();
     for (const _again of [1, 2]) {
       await driver.create(space);
-      expect(await driver.inspect(space.id)).toEqual({ spaceId: space.id, running: false });
+      expect(await driver.inspect(space.id)).toEqual({ spaceId: space.id, running: false, access });
     }
     for (const _again of [1, 2]) {
       await driver.start(space);
-      expect(await driver.list()).toEqual([{ spaceId: space.id, running: true }]);
+      expect(await driver.list()).toEqual([{ spaceId: space.id, running: true, access }]);
     }
     for (const _again of [1, 2]) {
       await driver.stop(space);
-      expect(await driver.inspect(space.id)).toEqual({ spaceId: space.id, running: false });
+      expect(await driver.inspect(space.id)).toEqual({ spaceId: space.id, running: false, access });
     }
     for (const _again of [1, 2]) {
       await driver.destroy(space.id);
@@ -51,9 +52,7 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
 
   it("lets two processes do the same at once", async () => {
     const space = await installation.space({ network: "internal" });
-    const drivers = [1, 2, 3, 4].map(() =>
-      createDockerDriver({ installationId: installation.id, dataDir: space.stateDir }),
-    );
+    const drivers = [1, 2, 3, 4].map(() => installation.anotherDriver({ access }));
     const all = (act: (driver: (typeof drivers)[number]) => Promise<unknown>) =>
       Promise.all(drivers.map(act));
     await all((driver) => driver.create(space));
@@ -64,12 +63,14 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
   });
 
   it("lists the spaces of its own installation only", async () => {
-    const other = await TestInstallation.make();
+    const other = await TestInstallation.make({ access });
     try {
       await other.driver.create(await other.space());
       const space = await installation.space();
       await installation.driver.create(space);
-      expect(await installation.driver.list()).toEqual([{ spaceId: space.id, running: false }]);
+      expect(await installation.driver.list()).toEqual([
+        { spaceId: space.id, running: false, access },
+      ]);
     } finally {
       await other[Symbol.asyncDispose]();
     }
@@ -86,7 +87,7 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
     expect(stdout).toContain("HOME=/workspace PWD=/workspace");
     const found = await space.container.inspect();
     expect(found.HostConfig).toMatchObject({
-      Init: true,
+      Init: access === "exec",
       Privileged: false,
       CapAdd: null,
       PidMode: "",
@@ -94,7 +95,12 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
       LogConfig: { Type: "none" },
     });
     expect(found.Mounts.map(({ Destination, RW }) => [Destination, RW]).sort()).toEqual([
-      ["/.spaces/keeper", false],
+      ...(access === "exec"
+        ? [["/.spaces/keeper", false]]
+        : [
+            ["/.spaces/guest", false],
+            ["/.spaces/run", true],
+          ]),
       ["/workspace", true],
     ]);
   });
@@ -145,7 +151,8 @@ describe.skipIf(!docker.usable)("the Docker driver", () => {
     await new Promise((resolve) => child.stdout.once("data", resolve));
     await installation.driver.stop(space.spec);
     expect(await installation.driver.inspect(space.spec.id)).toMatchObject({ running: false });
-    await expect(child.exit).rejects.toMatchObject({ code: "SPACE_NOT_RUNNING" });
+    if (access === "agent") expect(await child.exit).toMatchObject({ signal: "SIGKILL" });
+    else await expect(child.exit).rejects.toMatchObject({ code: "SPACE_NOT_RUNNING" });
   });
 
   it("does not connect to a space that is stopped or gone", async () => {

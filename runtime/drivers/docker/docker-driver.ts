@@ -1,9 +1,9 @@
 /**
  * The Docker driver: one container per space. Called by the engine through the `Driver` interface.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { SpacesError } from "../../contract/errors.js";
 import type {
+  AgentEndpoint,
   Driver,
   DriverCallOptions,
   DriverContext,
@@ -13,29 +13,41 @@ import type {
   ProbeResult,
   SpaceSpec,
 } from "../driver.js";
+import { type Access, accessOf, agentProgram } from "./access.js";
+import { type AgentState, awaitAgent, connectTo, endpointOf } from "./agent-access.js";
+import { AgentPlace } from "./agent-place.js";
 import { DockerConnection } from "./connection.js";
-import { containerOptions, imageOf, LABELS } from "./container-spec.js";
+import { LABELS } from "./container-spec.js";
 import { type FoundContainer, findContainer, removeContainer } from "./containers.js";
+import { createContainer } from "./creation.js";
 import { DockerEngine, LIFECYCLE_TIMEOUT_MS } from "./engine.js";
-import { causeStatus, reasonOf } from "./errors.js";
-import { pullImage } from "./images.js";
+import { causeStatus } from "./errors.js";
 import { ensureKeeper } from "./keeper.js";
 import { terminateAll } from "./kill.js";
-import { checkLimits } from "./limits.js";
-import {
-  ensureInternalNetwork,
-  internalNetworkName,
-  reconnect,
-  removeUnusedNetwork,
-} from "./network.js";
+import { removeUnusedNetwork } from "./network.js";
 import { probeDocker } from "./probe.js";
+import { agentError, endedAtOnce, isBroken, startContainer, vanished } from "./starting.js";
 
 /** How long a container has for its end once its processes were asked to end. */
-const STOP_SECONDS = 2;
+const STOP_SECONDS = { exec: 2, agent: 5 };
+/** The agent needs milliseconds; the rest is for machines out of breath. */
+const ANSWER_MS = 15_000;
+
+/** For tests: what is otherwise decided by what the daemon is. */
+export interface DockerDriverOptions {
+  /** `exec`: new containers are made without the agent. */
+  readonly access?: Access | undefined;
+  /** Host path of a program to run in place of the agent. */
+  readonly agent?: string | undefined;
+  readonly answerMs?: number | undefined;
+}
 
 /** A driver on the Docker daemon that DOCKER_HOST names. Nothing is connected to until it is used. */
-export function createDockerDriver(context: DriverContext): Driver {
-  return new DockerDriver(context.installationId);
+export function createDockerDriver(
+  context: DriverContext,
+  options: DockerDriverOptions = {},
+): Driver {
+  return new DockerDriver(context.installationId, options);
 }
 
 class DockerDriver implements Driver {
@@ -46,14 +58,16 @@ class DockerDriver implements Driver {
     network: ["open", "internal", "none"],
     limits: ["memoryBytes", "cpus", "pids"],
     streaming: true,
-    pty: false,
-    ports: false,
+    pty: true,
+    ports: true,
   };
   readonly #engine = new DockerEngine();
   readonly #installationId: string;
+  readonly #options: DockerDriverOptions;
 
-  constructor(installationId: string) {
+  constructor(installationId: string, options: DockerDriverOptions) {
     this.#installationId = installationId;
+    this.#options = options;
   }
 
   probe(): Promise<ProbeResult> {
@@ -62,18 +76,7 @@ class DockerDriver implements Driver {
 
   async create(space: SpaceSpec, options: DriverCallOptions = {}): Promise<void> {
     if ((await this.#find(space.id)) !== undefined) return;
-    await checkLimits(this.#engine, space.resources);
-    if (space.network === "internal") {
-      await ensureInternalNetwork(this.#engine, this.#installationId);
-    }
-    try {
-      await this.#createWithImage(space, options);
-    } catch (error) {
-      if (space.network === "internal") {
-        await removeUnusedNetwork(this.#engine, this.#installationId);
-      }
-      throw error;
-    }
+    await this.#create(space, await this.#agentProgram(), options);
   }
 
   async start(space: SpaceSpec, options: DriverCallOptions = {}): Promise<void> {
@@ -83,61 +86,53 @@ class DockerDriver implements Driver {
       found = await this.#find(space.id);
     }
     if (found === undefined) throw vanished(space);
-    if (found.running) return;
-    // Mounted by the container, so it must be there at each start.
-    const { architecture } = await this.#engine.host();
-    await ensureKeeper(space.stateDir, architecture);
-    try {
-      await this.#startContainer(space, found.id, options.signal);
-    } catch (error) {
-      if (space.network !== "internal" || !/network .*not found/i.test(reasonOf(error)))
-        throw error;
-      await reconnect(this.#engine, this.#installationId, found.id, space.id);
-      await this.#startContainer(space, found.id, options.signal);
-    }
-    const started = await this.#find(space.id);
-    if (started?.running !== true) {
-      throw new SpacesError(
-        "DRIVER_FAILED",
-        `The container of space "${space.name}" ended as soon as it was started (exit code ${started?.exitCode ?? "unknown"}).`,
-        {
-          suggestion:
-            "Check that the directory of the space's state is not mounted noexec and that the user may run programs.",
-        },
-      );
-    }
+    if (found.access === "agent") await this.#startWithAgent(space, found, options);
+    else await this.#startWithKeeper(space, found, options);
   }
 
   async connect(space: SpaceSpec): Promise<GuestConnection> {
-    const found = await this.#find(space.id);
-    if (found?.running !== true) {
-      throw new SpacesError("SPACE_NOT_RUNNING", `The space "${space.name}" is not running.`);
+    const found = await this.#findRunning(space);
+    if (found.access === "exec") {
+      return new DockerConnection(
+        { engine: this.#engine, containerId: found.id, spaceName: space.name },
+        space.workdir,
+      );
     }
-    return new DockerConnection(
-      { engine: this.#engine, containerId: found.id, spaceName: space.name },
-      space.workdir,
-    );
+    const place = new AgentPlace(space.stateDir);
+    const connect = () => connectTo(space, place, found, () => this.#find(space.id));
+    try {
+      return await connect();
+    } catch (error) {
+      if (!SpacesError.isInstance(error) || error.code !== "SPACE_NOT_RUNNING") throw error;
+      // Started by another process just now, or behind our back.
+      await this.#requireAgent(space, found);
+      return await connect();
+    }
   }
 
-  async endpoint(): Promise<undefined> {
-    return undefined;
+  async endpoint(space: SpaceSpec): Promise<AgentEndpoint | undefined> {
+    const found = await this.#findRunning(space);
+    if (found.access === "exec") return undefined;
+    await this.#requireAgent(space, found);
+    return endpointOf(new AgentPlace(space.stateDir), found);
   }
 
   async stop(space: SpaceSpec, options: DriverCallOptions = {}): Promise<void> {
     const found = await this.#find(space.id);
     if (found?.running !== true) return;
-    const target = {
-      engine: this.#engine,
-      containerId: found.id,
-      spaceName: space.name,
-    };
-    // Docker itself asks only the main process; the others would be killed unasked.
-    await terminateAll(target);
+    if (found.access === "exec") {
+      // Docker itself asks only the main process; the others would be killed unasked.
+      await terminateAll({
+        engine: this.#engine,
+        containerId: found.id,
+        spaceName: space.name,
+      });
+    }
+    const t = STOP_SECONDS[found.access];
     try {
       await this.#engine.call(
         `stop space "${space.name}"`,
-        (docker, abortSignal) =>
-          docker.getContainer(found.id).stop({ t: STOP_SECONDS, abortSignal }),
+        (docker, abortSignal) => docker.getContainer(found.id).stop({ t, abortSignal }),
         { timeoutMs: LIFECYCLE_TIMEOUT_MS, signal: options.signal },
       );
     } catch (error) {
@@ -153,7 +148,7 @@ class DockerDriver implements Driver {
 
   async inspect(spaceId: string): Promise<DriverSpaceState | undefined> {
     const found = await this.#find(spaceId);
-    return found === undefined ? undefined : { spaceId, running: found.running };
+    return found && { spaceId, running: found.running, access: found.access };
   }
 
   async list(): Promise<readonly DriverSpaceState[]> {
@@ -164,10 +159,10 @@ class DockerDriver implements Driver {
         abortSignal,
       }),
     );
-    return containers.flatMap((container) => {
-      const spaceId = container.Labels[LABELS.space];
-      if (spaceId === undefined || container.State === "removing") return [];
-      return [{ spaceId, running: container.State === "running" }];
+    return containers.flatMap(({ Labels, State }) => {
+      const spaceId = Labels[LABELS.space];
+      if (spaceId === undefined || State === "removing") return [];
+      return [{ spaceId, running: State === "running", access: accessOf(Labels) }];
     });
   }
 
@@ -179,89 +174,99 @@ class DockerDriver implements Driver {
     return findContainer(this.#engine, this.#installationId, spaceId);
   }
 
-  /** A name is taken a moment before its container can be found. */
-  async #appears(spaceId: string): Promise<boolean> {
-    for (let pause = 5; pause < 5000; pause *= 2) {
-      if ((await this.#find(spaceId)) !== undefined) return true;
-      await delay(pause);
-    }
-    return false;
+  async #findRunning(space: SpaceSpec): Promise<FoundContainer> {
+    const found = await this.#find(space.id);
+    if (found?.running === true) return found;
+    throw new SpacesError("SPACE_NOT_RUNNING", `The space "${space.name}" is not running.`);
   }
 
-  async #createWithImage(space: SpaceSpec, options: DriverCallOptions): Promise<void> {
-    try {
-      await this.#createContainer(space, options);
-    } catch (error) {
-      if (causeStatus(error) !== 404 || !/no such image|not found/i.test(reasonOf(error))) {
-        throw error;
-      }
-      await pullImage(this.#engine, imageOf(space), options);
-      await this.#createContainer(space, options);
-    }
+  async #agentProgram(): Promise<string | undefined> {
+    if (this.#options.access === "exec") return undefined;
+    return this.#options.agent ?? (await agentProgram(this.#engine));
   }
 
-  async #createContainer(space: SpaceSpec, { signal }: DriverCallOptions): Promise<void> {
-    const { architecture } = await this.#engine.host();
-    const options = containerOptions({
-      space,
-      installationId: this.#installationId,
-      keeper: await ensureKeeper(space.stateDir, architecture),
-      internalNetwork: internalNetworkName(this.#installationId),
-    });
-    try {
-      await this.#engine.call(
-        `create space "${space.name}"`,
-        (docker, abortSignal) => docker.createContainer({ ...options, abortSignal }),
-        { timeoutMs: LIFECYCLE_TIMEOUT_MS, signal },
-      );
-    } catch (error) {
-      const status = causeStatus(error);
-      // The name is taken: another process made the same space, unless it is not ours.
-      if (status === 409 && (await this.#appears(space.id))) return;
-      if (/bind source path does not exist/i.test(reasonOf(error))) throw unseenFiles(error, space);
-      if (status === 400) {
-        throw new SpacesError(
-          "INVALID_INPUT",
-          `Docker refuses to create space "${space.name}": ${reasonOf(error)}.`,
-          { cause: error },
-        );
-      }
-      throw error;
-    }
-  }
-
-  async #startContainer(
+  async #create(
     space: SpaceSpec,
-    containerId: string,
-    signal: AbortSignal | undefined,
+    agent: string | undefined,
+    options: DriverCallOptions,
   ): Promise<void> {
-    try {
-      await this.#engine.call(
-        `start space "${space.name}"`,
-        (docker, abortSignal) => docker.getContainer(containerId).start({ abortSignal }),
-        { timeoutMs: LIFECYCLE_TIMEOUT_MS, signal },
-      );
-    } catch (error) {
-      if (causeStatus(error) !== 304) throw error;
-    }
+    await createContainer({
+      engine: this.#engine,
+      installationId: this.#installationId,
+      space,
+      agent,
+      ...options,
+    });
   }
-}
 
-function vanished(space: SpaceSpec): SpacesError {
-  return new SpacesError(
-    "CONFLICT",
-    `The container of space "${space.name}" was removed while it was being started.`,
-  );
-}
+  async #startWithKeeper(
+    space: SpaceSpec,
+    found: FoundContainer,
+    options: DriverCallOptions,
+  ): Promise<void> {
+    if (found.running) return;
+    // Mounted by the container, so it must be there at each start.
+    const { architecture } = await this.#engine.host();
+    await ensureKeeper(space.stateDir, architecture);
+    await this.#run(space, found.id, options.signal);
+    const started = await this.#find(space.id);
+    if (started?.running !== true) throw endedAtOnce(space, started?.exitCode);
+  }
 
-function unseenFiles(error: unknown, space: SpaceSpec): SpacesError {
-  return new SpacesError(
-    "DRIVER_FAILED",
-    `Docker does not see the directories of space "${space.name}": ${reasonOf(error)}.`,
-    {
-      suggestion:
-        "Use a Docker daemon on this machine, and keep the data directory where it may look.",
-      cause: error,
-    },
-  );
+  async #startWithAgent(
+    space: SpaceSpec,
+    found: FoundContainer,
+    options: DriverCallOptions,
+  ): Promise<void> {
+    const place = new AgentPlace(space.stateDir);
+    const answered = await place.hasAnswered(found.id);
+    if (found.running && answered) return;
+    if (!found.running) {
+      // Also brings the container the agent of this version.
+      const program = await this.#agentProgram();
+      if (program !== undefined) await place.prepare(program);
+      await this.#run(space, found.id, options.signal);
+    }
+    const state = await this.#agentState(space, place, found, options.signal);
+    if (state.kind === "answered") return await place.noteAnswer(found.id);
+    if (answered || !isBroken(state)) throw agentError(space, state);
+    // Nothing can have run in there yet: a container without the agent takes its place.
+    options.onProgress?.(
+      `${agentError(space, state).message} Its commands run by docker exec: without terminals, background processes and ports.`,
+    );
+    await removeContainer(this.#engine, this.#installationId, space.id);
+    await this.#create(space, undefined, options);
+    const plain = await this.#find(space.id);
+    if (plain === undefined) throw vanished(space);
+    await this.#startWithKeeper(space, plain, options);
+  }
+
+  #agentState(
+    space: SpaceSpec,
+    place: AgentPlace,
+    container: FoundContainer,
+    signal?: AbortSignal,
+  ): Promise<AgentState> {
+    const timeoutMs = this.#options.answerMs ?? ANSWER_MS;
+    const find = () => this.#find(space.id);
+    return awaitAgent({ space, place, container, find, timeoutMs, signal });
+  }
+
+  async #requireAgent(space: SpaceSpec, container: FoundContainer): Promise<void> {
+    const state = await this.#agentState(space, new AgentPlace(space.stateDir), container);
+    if (state.kind === "answered") return;
+    if (state.kind === "silent") throw agentError(space, state);
+    throw new SpacesError("SPACE_NOT_RUNNING", `The space "${space.name}" is not running.`);
+  }
+
+  #run(space: SpaceSpec, containerId: string, signal: AbortSignal | undefined): Promise<void> {
+    const engine = this.#engine;
+    return startContainer({
+      engine,
+      installationId: this.#installationId,
+      space,
+      containerId,
+      signal,
+    });
+  }
 }

@@ -11,13 +11,15 @@ import { bytes, collect, type RunningSpace, TestInstallation } from "./test-spac
 
 const docker = await dockerAvailability();
 
-describe.skipIf(!docker.usable)("commands on Docker", () => {
+const accesses = ["agent", "exec"] as const;
+
+describe.skipIf(!docker.usable).each(accesses)("commands on Docker by %s", (access) => {
   let installation: TestInstallation;
   let space: RunningSpace;
 
   beforeAll(async () => {
     await ensureTestImage();
-    installation = await TestInstallation.make();
+    installation = await TestInstallation.make({ access });
     space = await installation.running({ env: { FROM_SPACE: "space", BOTH: "space" } });
   });
   afterAll(async () => {
@@ -40,13 +42,20 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
   });
 
   it("adds a command's environment to the space's", async () => {
-    const env = { BOTH: "command", EMPTY: "", LINES: "a\nb", SPACES_EXEC: "forged" };
-    const { stdout } = await space.bash(
-      'echo "$FROM_SPACE $BOTH [$EMPTY] $LINES"; [ "$SPACES_EXEC" = forged ] || echo real',
-      { env },
-    );
-    expect(stdout).toBe("space command [] a\nb\nreal\n");
+    const env = { BOTH: "command", EMPTY: "", LINES: "a\nb" };
+    const { stdout } = await space.bash('echo "$FROM_SPACE $BOTH [$EMPTY] $LINES $HOME"', { env });
+    expect(stdout).toBe("space command [] a\nb /workspace\n");
   });
+
+  it.runIf(access === "exec")(
+    "does not let a command forge the mark by which it is killed",
+    async () => {
+      const { stdout } = await space.bash('echo "$SPACES_EXEC"', {
+        env: { SPACES_EXEC: "forged" },
+      });
+      expect(stdout).not.toContain("forged");
+    },
+  );
 
   it("starts in the given directory", async () => {
     expect(await space.run(["pwd"])).toMatchObject({ stdout: "/workspace\n" });
@@ -131,12 +140,14 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
     ["a file that is no program", "/etc/passwd"],
     ["a directory", "/etc"],
   ])("rejects %s as not found and shows no output", async (_what, program) => {
+    const refused = { code: "COMMAND_NOT_FOUND", message: expect.stringContaining(program) };
+    if (access === "agent") {
+      await expect(space.spawn([program])).rejects.toMatchObject(refused);
+      return;
+    }
     const child = await space.spawn([program]);
     const output = Promise.all([bytes(child.stdout), bytes(child.stderr)]);
-    await expect(child.exit).rejects.toMatchObject({
-      code: "COMMAND_NOT_FOUND",
-      message: expect.stringContaining(program),
-    });
+    await expect(child.exit).rejects.toMatchObject(refused);
     expect(Buffer.concat(await output)).toHaveLength(0);
     await child.kill();
   });
@@ -151,16 +162,17 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
   });
 
   it.each(["/no/such", "/etc/passwd"])("rejects the working directory %s", async (workdir) => {
-    const child = await space.spawn(["ls"], { workdir });
-    const output = Promise.all([bytes(child.stdout), bytes(child.stderr)]);
-    await expect(child.exit).rejects.toMatchObject({
+    await expect(space.run(["ls"], { workdir })).rejects.toMatchObject({
       code: "INVALID_INPUT",
       message: expect.stringContaining(workdir),
     });
-    expect(Buffer.concat(await output)).toHaveLength(0);
   });
 
-  it.each(["/proc/self/fd/8", "/tmp/../proc/1/root", "//proc/self/cwd", "relative", "", "/a\0b"])(
+  it.each(["relative", "", "/a\0b"])("does not even try the directory %j", async (workdir) => {
+    await expect(space.spawn(["ls"], { workdir })).rejects.toMatchObject({ code: "INVALID_INPUT" });
+  });
+
+  it.runIf(access === "exec").each(["/proc/self/fd/8", "/tmp/../proc/1/root", "//proc/self/cwd"])(
     "does not even ask Docker for the working directory %j",
     async (workdir) => {
       await expect(space.spawn(["ls"], { workdir })).rejects.toMatchObject({
@@ -168,6 +180,14 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
       });
     },
   );
+
+  it.runIf(access === "agent")("finds no way out by a working directory below /proc", async () => {
+    for (const end of [...Array.from({ length: 12 }, (_, fd) => `fd/${fd}`), "root", "cwd"]) {
+      const run = space.run(["ls", "-A", "."], { workdir: `/proc/self/${end}` });
+      const { stdout } = await run.catch(() => ({ stdout: "" }));
+      expect(stdout).not.toMatch(/^(boot|lost\+found|agent\.sock|guest)$/m);
+    }
+  });
 
   it("refuses what no program can be given", async () => {
     const invalid = expect.objectContaining({ code: "INVALID_INPUT" });
@@ -231,8 +251,9 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
   it.each(["kill", "remove"] as const)("notices a %s of the container", async (how) => {
     const doomed = await installation.running();
     const child = await doomed.spawn(["bash", "-c", "echo on; sleep 60"]);
+    const began = new Promise((resolve) => child.stdout.once("data", resolve));
     const ending = expect(collect(child)).rejects.toMatchObject({ code: "SPACE_NOT_RUNNING" });
-    await new Promise((resolve) => child.stdout.once("data", resolve));
+    await began;
     if (how === "kill") await doomed.container.kill();
     else await doomed.container.remove({ force: true });
     await ending;
@@ -240,7 +261,7 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
     await installation.driver.destroy(doomed.spec.id);
   });
 
-  it("lets go of running commands when the connection is closed", async () => {
+  it("ends or lets go of running commands when the connection is closed", async () => {
     const own = await installation.driver.connect(space.spec);
     const child = await own.spawn({ argv: ["sleep", "63"], env: {} });
     await own[Symbol.asyncDispose]();
@@ -248,11 +269,15 @@ describe.skipIf(!docker.usable)("commands on Docker", () => {
     await expect(own.spawn({ argv: ["true"], env: {} })).rejects.toMatchObject({
       code: "DRIVER_FAILED",
     });
+    if (access === "agent") {
+      await expect.poll(() => space.processes()).toEqual([]);
+      return;
+    }
     expect(await space.processes()).toContain("sleep 63");
     await space.bash("kill $(grep -lz 63 /proc/[0-9]*/cmdline | tr -dc '0-9 \\n')");
   });
 
-  describe("when the daemon goes away", () => {
+  describe.runIf(access === "exec")("when the daemon goes away", () => {
     let server: Server;
     const sockets = new Set<Socket>();
     const former = process.env.DOCKER_HOST;

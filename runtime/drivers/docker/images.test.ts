@@ -133,8 +133,9 @@ describe.skipIf(!docker.usable)("images on Docker", () => {
     for (const space of spaces) {
       await installation.driver.start(space);
       const connection = await installation.driver.connect(space);
-      const child = await connection.spawn({ argv: ["ls"], env: {} });
-      await expect(child.exit).rejects.toMatchObject({ code: "COMMAND_NOT_FOUND" });
+      await expect(connection.spawn({ argv: ["ls"], env: {} })).rejects.toMatchObject({
+        code: "COMMAND_NOT_FOUND",
+      });
       await installation.driver.stop(space);
     }
   });

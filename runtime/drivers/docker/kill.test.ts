@@ -9,12 +9,14 @@ import { TestInstallation } from "./test-space.js";
 
 const docker = await dockerAvailability();
 
-describe.skipIf(!docker.usable || process.platform !== "linux")("without a shell", () => {
+const runs = docker.usable && process.platform === "linux";
+
+describe.runIf(runs).each(["agent", "exec"] as const)("without a shell, by %s", (access) => {
   let installation: TestInstallation;
   let image: string;
 
   beforeAll(async () => {
-    installation = await TestInstallation.make();
+    installation = await TestInstallation.make({ access });
     const root = await mkdtemp(join(tmpdir(), "spaces-shell-less-"));
     for (const name of ["sleep", "timeout"]) await copyProgram(root, name);
     await mkdir(join(root, "etc"));

@@ -17,7 +17,7 @@ import type {
   SpawnRequest,
 } from "../driver.js";
 import { containerName, LABELS } from "./container-spec.js";
-import { createDockerDriver } from "./docker-driver.js";
+import { createDockerDriver, type DockerDriverOptions } from "./docker-driver.js";
 
 let counter = 0;
 
@@ -28,14 +28,19 @@ export class TestInstallation {
   readonly driver: Driver;
   readonly #root: string;
 
-  private constructor(root: string) {
+  private constructor(root: string, options: DockerDriverOptions) {
     this.#root = root;
     this.id = `test-${root}`;
-    this.driver = createDockerDriver({ installationId: this.id, dataDir: root });
+    this.driver = this.anotherDriver(options);
   }
 
-  static async make(): Promise<TestInstallation> {
-    return new TestInstallation(await mkdtemp(join(tmpdir(), "spaces-docker-")));
+  static async make(options: DockerDriverOptions = {}): Promise<TestInstallation> {
+    return new TestInstallation(await mkdtemp(join(tmpdir(), "spaces-docker-")), options);
+  }
+
+  /** A driver as another process of this installation would have it. */
+  anotherDriver(options: DockerDriverOptions = {}): Driver {
+    return createDockerDriver({ installationId: this.id, dataDir: this.#root }, options);
   }
 
   /** A space's description with directories of its own; nothing in Docker yet. */
@@ -45,7 +50,7 @@ export class TestInstallation {
     const workspace = join(this.#root, id, "workspace");
     const stateDir = join(this.#root, id, "state");
     await mkdir(workspace, { recursive: true });
-    await mkdir(stateDir, { recursive: true });
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
     return {
       id,
       name: `space-${counter}`,
@@ -124,7 +129,9 @@ export class RunningSpace {
     return stdout
       .split("\n")
       .map((line) => line.trim())
-      .filter((line) => line !== "" && !/docker-init|\.spaces\/keeper|\/proc\/|^tr /.test(line));
+      .filter(
+        (line) => line !== "" && !/docker-init|\.spaces\/(keeper|guest)|\/proc\/|^tr /.test(line),
+      );
   }
 }
 
@@ -136,6 +143,8 @@ export interface Result extends ProcessExit {
 /** Reads a process to its end. */
 export async function collect(process: GuestProcess): Promise<Result> {
   const output = Promise.all([text(process.stdout), text(process.stderr)]);
+  // Broken off together with the process, of which `exit` tells.
+  output.catch(() => undefined);
   const exit = await process.exit;
   const [stdout, stderr] = await output;
   return { ...exit, stdout, stderr };
