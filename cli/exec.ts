@@ -108,7 +108,7 @@ function conflict(one: string, other: string): SpacesError {
 /** Whether the engine has something to take out of what is printed, for which it must collect it. */
 async function hasSecrets(session: Session, client: Client, space: string): Promise<boolean> {
   const { items } = await client.fields.list({ space }, { signal: session.signal });
-  return items.some(({ secret }) => secret);
+  return items.some(({ secret, value }) => secret && value !== "");
 }
 
 async function startDetached(

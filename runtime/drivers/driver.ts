@@ -201,6 +201,11 @@ export interface Driver extends AsyncDisposable {
   endpoint(space: SpaceSpec): Promise<AgentEndpoint | undefined>;
   /** Stops the space and everything in it, within a few seconds. Does nothing where it is stopped. */
   stop(space: SpaceSpec, options?: DriverCallOptions): Promise<void>;
+  /**
+   * Empties the workspace of a space that does not run, where the engine itself cannot: files of
+   * other users, directories nested without end.
+   */
+  emptyWorkspace(space: SpaceSpec): Promise<void>;
   /** Removes everything of the space but its workspace and state directories. */
   destroy(spaceId: string): Promise<void>;
   /** The state of one space, or undefined where the driver has nothing of it. */

@@ -106,8 +106,12 @@ export class Lifecycle {
   async remove(row: SpaceRow): Promise<void> {
     await this.#forwards.suspend(row);
     const driver = await this.#parts.drivers.get(row.driver);
+    const directory = spaceDirectory(this.#parts.dataDir, row.id);
+    await driver.stop(driverSpecOf(this.#parts.dataDir, row));
+    await removeDirectory(directory, () =>
+      driver.emptyWorkspace(driverSpecOf(this.#parts.dataDir, row)),
+    );
     await driver.destroy(row.id);
-    await rm(spaceDirectory(this.#parts.dataDir, row.id), { recursive: true, force: true });
     await this.#parts.store.deleteFrom("spaces").where("id", "=", row.id).execute();
   }
 
@@ -258,6 +262,20 @@ export class Lifecycle {
       }
       await pause(Math.min(50, giveUpAt - Date.now()), signal);
     }
+  }
+}
+
+/** What Node says of files that it may not or cannot reach. */
+const OUT_OF_REACH = new Set(["EACCES", "EPERM", "ENAMETOOLONG", "ENOTEMPTY"]);
+
+/** Removes a directory; what is out of reach in it is first removed by other means. */
+async function removeDirectory(directory: string, otherwise: () => Promise<void>): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch (error) {
+    if (!OUT_OF_REACH.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await otherwise();
+    await rm(directory, { recursive: true, force: true });
   }
 }
 

@@ -233,13 +233,24 @@ export class Spaces {
       });
       await operation.finish({ status: "stopped" });
     } catch (cause) {
-      // What was not created must not take up its name; the caller has the error.
-      await this.#lifecycle.remove(draft);
-      throw asSpacesError(cause, "DRIVER_FAILED");
+      const error = asSpacesError(cause, "DRIVER_FAILED");
+      await this.#giveUp(operation, error);
+      throw error;
     }
     const row = await rowOf(this.#parts.store, draft.id);
     if (row === undefined) throw new SpacesError("SPACE_NOT_FOUND");
     return await this.show(row);
+  }
+
+  /** What was not created must not take up its name; what cannot be removed stays to be deleted. */
+  async #giveUp(operation: Operation, error: SpacesError): Promise<void> {
+    try {
+      await this.#lifecycle.remove(operation.row);
+    } catch (cause) {
+      const { message } = asSpacesError(cause, "DRIVER_FAILED");
+      Object.assign(error.details, { cleanup: message });
+      await operation.finish({ status: "error", lastError: error });
+    }
   }
 }
 

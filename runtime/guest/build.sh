@@ -17,7 +17,7 @@ flags="-std=c11 -Os -Wall -Wextra -Werror -Wshadow -fstack-protector-strong -fno
 link="-static -no-pie -s -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro"
 
 cd "$here/agent"
-sources="buffer.c connection.c exec.c loop.c main.c network.c process.c spawn.c stream.c supervisor.c tree.c"
+sources="buffer.c connection.c empty.c exec.c loop.c main.c network.c process.c spawn.c stream.c supervisor.c tree.c"
 
 if [ "$which" != arm64 ]; then
   # shellcheck disable=SC2086 # the lists are meant to be split

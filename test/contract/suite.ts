@@ -425,6 +425,19 @@ startup: ["echo startup >> log"]
     });
   });
 
+  describe.runIf(native)("what a space leaves behind", () => {
+    it("is deleted, however deep it is nested and whatever its modes", async () => {
+      const space = await make("running");
+      await run(space, "mkdir locked && touch locked/file && chmod 000 locked");
+      const nest = "import os\nfor i in range(1500): os.mkdir('deeper'); os.chdir('deeper')";
+      expect(await run(space, "python3", ["-c", nest])).toMatchObject({ exitCode: 0 });
+      const { workspace = "" } = await client.spaces.get({ space });
+      await client.spaces.delete({ space, force: true });
+      const { access } = await import("node:fs/promises");
+      await expect(access(workspace)).rejects.toThrow("ENOENT");
+    });
+  });
+
   describe.runIf(native)("processes that outlive their caller", () => {
     let space: string;
     beforeAll(async () => {

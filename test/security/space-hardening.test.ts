@@ -65,7 +65,9 @@ describe.skipIf(!available)("a space on docker", () => {
     expect(HostConfig.PidMode).toBe("");
     expect(HostConfig.NetworkMode).not.toBe("host");
     expect(HostConfig.IpcMode).not.toBe("host");
-    const { workspace } = await shown("plain");
+    const { workspace, id } = await shown("plain");
+    // Nothing of another space, or of all spaces.
+    for (const mount of Mounts) expect(mount.Source).toContain(`/${id}/`);
     const writable = Mounts.filter((mount) => mount.RW).map((mount) => mount.Source);
     // The agent makes its socket in the second, from where it is taken away at once.
     const agent = join(workspace, "../state/agent/run");

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { SpacesError } from "../../contract/errors.js";
+import { emptyDirectory } from "../../guest/empty-directory.js";
 import { connectAgent } from "../agent-connection.js";
 import type {
   AgentEndpoint,
@@ -137,6 +138,10 @@ class BubblewrapDriver implements Driver {
       await this.#end(space.id, record);
       await this.#records.write(space.id, { ...record, start: undefined });
     });
+  }
+
+  emptyWorkspace({ workspace }: SpaceSpec): Promise<void> {
+    return emptyDirectory(workspace);
   }
 
   async destroy(spaceId: string): Promise<void> {

@@ -5,7 +5,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../../../test/support/bubblewrap.js";
-import { processOf } from "./host-process.js";
+import { processOf, waitForEnd } from "./host-process.js";
 import { DriverProgram, RunningSpace, TestInstallation } from "./test-space.js";
 
 const bubblewrap = await bubblewrapAvailability();
@@ -207,14 +207,20 @@ describe.skipIf(!bubblewrap.usable)("a bubblewrap space", () => {
     expect(await one.bash("echo alive")).toMatchObject({ stdout: "alive\n" });
   });
 
-  it("keeps its agent when its own processes try to end it", async () => {
+  it("cannot kill or stop its agent, only ask it to end the space", async () => {
     const space = await installation.running();
-    const { stdout } = await space.bash(
-      "kill -TERM 1; kill -STOP 1; kill -INT 1; kill -KILL 1; sleep 0.1; echo here",
-    );
-    // The agent takes SIGTERM for the request to end the space: its own, and nobody else's.
-    expect(["here\n", ""]).toContain(stdout);
-    await installation.driver.stop(space.spec);
+    const tried = await space.bash("kill -STOP 1; kill -KILL 1; kill -HUP 1; echo here");
+    expect(tried.stdout).toBe("here\n");
+    expect(await space.bash("echo alive")).toMatchObject({ stdout: "alive\n" });
+    const agent = processOf(await installation.agentPid(space.spec));
+    if (agent === undefined) throw new Error("the agent does not run");
+    const asking = await space.spawn(["sh", "-c", "kill -TERM 1; exec sleep 1000"]);
+    asking.stdout.resume();
+    asking.stderr.resume();
+    await asking.exit.catch((error: unknown) => {
+      expect(error).toMatchObject({ code: "DRIVER_FAILED" });
+    });
+    expect(await waitForEnd(agent, 10_000)).toBe(true);
     await installation.driver.start(space.spec);
     await installation.remember(space.spec);
     const again = new RunningSpace(space.spec, await installation.driver.connect(space.spec));

@@ -54,7 +54,10 @@ export async function awaitAgent(waiting: Waiting): Promise<AgentState> {
     }
     await place.adopt();
     const reason = await refusalOf(endpoint, space);
-    if (reason === undefined) return { kind: "answered" };
+    if (reason === undefined) {
+      await place.seal();
+      return { kind: "answered" };
+    }
     if (Date.now() - looked > LOOK_EVERY_MS) {
       const found = await find();
       if (found?.id !== container.id) return { kind: "gone" };

@@ -65,6 +65,10 @@ export class AgentPlace {
     }
     // Looked at again where it cannot change any more: a link would lead anywhere.
     if ((await typeOf(this.socket)) === "other") await rm(this.socket, { force: true });
+  }
+
+  /** Closes the shared directory to other users of the container, once its agent has answered. */
+  async seal(): Promise<void> {
     await chmod(this.shared, 0o700);
   }
 

@@ -131,6 +131,9 @@ describe.skipIf(!docker.usable || process.platform !== "linux")("the agent in a 
   it("cannot be ended by what runs in the space", async () => {
     await space.bash("kill -9 1; kill -STOP 1; kill -SEGV 1");
     expect(await space.run(["echo", "on"])).toMatchObject({ stdout: "on\n" });
+    // Takes with it what the agent has put above the command, so nobody saw how that ended.
+    await expect(space.bash("kill -9 -1")).rejects.toMatchObject({ code: "DRIVER_FAILED" });
+    expect(await space.run(["echo", "on"])).toMatchObject({ stdout: "on\n" });
   });
 
   it("shows its token to nobody in the space", async () => {
@@ -147,6 +150,7 @@ describe.skipIf(!docker.usable || process.platform !== "linux")("the agent in a 
     const { socket } = (await installation.driver.endpoint(space.spec)) ?? { socket: "" };
     expect((await stat(socket)).isSocket()).toBe(true);
     expect((await stat(join(socket, ".."))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(socket, "../run"))).mode & 0o777).toBe(0o700);
     expect(await space.bash("ls -A /.spaces/run; ls -A /.spaces")).toMatchObject({
       stdout: "guest\nrun\n",
     });
@@ -162,7 +166,7 @@ describe.skipIf(!docker.usable || process.platform !== "linux")("the agent in a 
         const stranger = connect(socket).on("error", () => undefined);
         await once(stranger, "connect");
         stranger.write(randomBytes(200));
-        return once(stranger.resume(), "close");
+        return new Promise((resolve) => stranger.resume().once("close", resolve));
       }),
     );
     expect(strangers).toHaveLength(100);

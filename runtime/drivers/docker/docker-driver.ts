@@ -2,6 +2,7 @@
  * The Docker driver: one container per space. Called by the engine through the `Driver` interface.
  */
 import { SpacesError } from "../../contract/errors.js";
+import { emptyDirectory } from "../../guest/empty-directory.js";
 import type {
   AgentEndpoint,
   Driver,
@@ -139,6 +140,10 @@ class DockerDriver implements Driver {
       const status = causeStatus(error);
       if (status !== 304 && status !== 404) throw error;
     }
+  }
+
+  emptyWorkspace({ workspace }: SpaceSpec): Promise<void> {
+    return emptyDirectory(workspace);
   }
 
   async destroy(spaceId: string): Promise<void> {

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { SpacesError } from "../../contract/errors.js";
+import { emptyDirectory } from "../../guest/empty-directory.js";
 import type {
   Driver,
   DriverCallOptions,
@@ -163,6 +164,10 @@ class VirtualDriver implements Driver {
       await this.#markers.write(space.id, false);
     }
     await this.#end(space.id);
+  }
+
+  emptyWorkspace({ workspace }: SpaceSpec): Promise<void> {
+    return emptyDirectory(workspace);
   }
 
   async destroy(spaceId: string): Promise<void> {

@@ -347,6 +347,11 @@ void network_drop_connection(struct connection *c);
 void network_pump(struct connection *c);
 int64_t network_deadline(int64_t now);
 
+/* ---- empty.c ---- */
+
+/* Removes everything in a directory; ends the program when that cannot be. */
+void empty_directory(const char *path);
+
 /* ---- main.c ---- */
 
 void shutdown_begin(int grace_ms);

@@ -4,6 +4,7 @@
  *
  *   guest serve <socket path>   any number of hosts over a unix socket
  *   guest stdio                 one host over standard input and output
+ *   guest empty <directory>     removes everything in a directory, and ends
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -164,13 +165,17 @@ static void raise_file_limit(void) {
 }
 
 static int usage(void) {
-  say("usage: guest serve <socket path> | guest stdio\n");
+  say("usage: guest serve <socket path> | guest stdio | guest empty <directory>\n");
   return 64;
 }
 
 int main(int argc, char **argv) {
   bool serve = argc == 3 && strcmp(argv[1], "serve") == 0;
   bool stdio = argc == 2 && strcmp(argv[1], "stdio") == 0;
+  if (argc == 3 && strcmp(argv[1], "empty") == 0) {
+    empty_directory(argv[2]);
+    return 0;
+  }
   if (!serve && !stdio) return usage();
   /* Before the token is read: nobody in the space may look into this memory. */
   prctl(PR_SET_DUMPABLE, 0);
