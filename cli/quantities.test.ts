@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { LONGEST_MS, parseCount, parseDuration, parseSize } from "./quantities.js";
+import {
+  LONGEST_MS,
+  parseCount,
+  parseDuration,
+  parseOffset,
+  parsePort,
+  parseSize,
+} from "./quantities.js";
 
 describe("parseDuration", () => {
   it("reads every unit, fractions, and bare numbers as seconds", () => {
@@ -46,5 +53,27 @@ describe("parseCount", () => {
 
   it.each(["0", "-1", "1.5", "x", "", "1e3"])("refuses %j", (text) => {
     expect(() => parseCount(text, "--limit")).toThrow(/--limit/);
+  });
+});
+
+describe("parsePort", () => {
+  it("reads the ports that there are", () => {
+    expect(["1", "80", "65535"].map((text) => parsePort(text, "port"))).toEqual([1, 80, 65_535]);
+  });
+
+  it.each(["", "-1", "0", "65536", "1.5", "abc", " 80", "0x50", "1e3", "٣"])(
+    "refuses %j",
+    (text) => {
+      expect(() => parsePort(text, "port")).toThrow(`port cannot be "${text}".`);
+    },
+  );
+});
+
+describe("parseOffset", () => {
+  it("reads whole numbers from 0 on, and refuses the rest", () => {
+    expect(["0", "262144"].map((text) => parseOffset(text, "--x"))).toEqual([0, 262_144]);
+    for (const text of ["", "-1", "1.5", "1e3"]) {
+      expect(() => parseOffset(text, "--x")).toThrow(`--x cannot be "${text}".`);
+    }
   });
 });

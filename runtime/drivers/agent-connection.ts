@@ -60,6 +60,9 @@ export function checkProgram({ argv, env }: Pick<SpawnRequest, "argv" | "env">):
   }
 }
 
+/** How long the output of a new process is held for its first follower. */
+const UNFOLLOWED_MS = 2000;
+
 class AgentConnection implements GuestConnection {
   readonly background: BackgroundProcesses;
   readonly #space: SpaceSpec;
@@ -67,6 +70,8 @@ class AgentConnection implements GuestConnection {
   readonly #open: () => Promise<AgentLink>;
   #link: Promise<AgentLink>;
   #closed = false;
+  /** Processes that this connection has started and nobody has followed yet. */
+  readonly #unfollowed = new Map<string, { guest: GuestAgentProcess; timer: NodeJS.Timeout }>();
 
   constructor(
     space: SpaceSpec,
@@ -109,10 +114,24 @@ class AgentConnection implements GuestConnection {
         stdin: request.keepInput ? "pipe" : "empty",
         terminal: request.terminal,
         detached: true,
+        held: true,
       });
-      // Nobody reads here: those who want its output attach, each with a session of their own.
-      await guest.detach();
+      // Those who want its output attach, each with a session of their own. Until the first does,
+      // this end keeps hold of it without reading, so that nothing of its output is overwritten.
+      const timer = setTimeout(() => void this.#letGo(request.id), UNFOLLOWED_MS);
+      timer.unref();
+      this.#unfollowed.set(request.id, { guest, timer });
     });
+  }
+
+  /** Lets a process go on that waits for its first follower. */
+  async #letGo(id: string): Promise<void> {
+    const held = this.#unfollowed.get(id);
+    if (held === undefined) return;
+    this.#unfollowed.delete(id);
+    clearTimeout(held.timer);
+    // When the session has ended, so has its hold on the process.
+    await held.guest.detach().catch(() => undefined);
   }
 
   async #attach(id: string, { stdout, stderr, input }: AttachOptions): Promise<AttachedProcess> {
@@ -121,11 +140,18 @@ class AgentConnection implements GuestConnection {
     const link = await this.#open();
     try {
       const guest = await link.session.attach(id, { stdout, stderr, stdin: input });
+      // One that only writes asks for no output.
+      if (stdout < Number.MAX_SAFE_INTEGER) await this.#letGo(id);
       return {
         ...guarded(guest, link),
         stdin: guest.stdin,
         lost: guest.lost,
-        [Symbol.asyncDispose]: () => link.session.close(),
+        async [Symbol.asyncDispose]() {
+          // The answer proves that the agent has read all input: it ignores what is still on its way
+          // once another session has taken the input over.
+          if (input && link.session.open) await link.session.ping();
+          await link.session.close();
+        },
       };
     } catch (error) {
       await link.session.close();

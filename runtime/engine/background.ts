@@ -9,6 +9,7 @@ import type {
   TerminalSize,
 } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
+import { markBusy } from "./activity.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import { notRunning } from "./lifecycle.js";
@@ -67,7 +68,8 @@ export class Background {
   }
 
   /**
-   * The output of a process from given offsets on, as it comes, and at last its exit.
+   * The output of a process from given offsets on, as it comes, and at last its exit. The space is
+   * busy meanwhile.
    * @param from bytes of each output that the caller has already
    */
   async *follow(
@@ -79,6 +81,7 @@ export class Background {
   ): AsyncGenerator<ProcessEvent, void> {
     const row = await this.#find(context, space);
     await this.get(context, row.id, id);
+    await using _ = await markBusy(this.#parts.store, row);
     await using guest = await this.#use(row, (background) =>
       background.attach(id, { ...from, input: false }),
     );
@@ -211,10 +214,12 @@ async function* outputOf(
   };
   if (signal?.aborted === true) cancel();
   signal?.addEventListener("abort", cancel);
-  const next = async (output: (typeof outputs)[number]) => ({
-    output,
-    result: await output.chunks.next(),
-  });
+  const next = (output: (typeof outputs)[number]) => {
+    const read = output.chunks.next().then((result) => ({ output, result }));
+    // It may fail while the caller is busy with an earlier piece; the next turn tells of it.
+    read.catch(() => undefined);
+    return read;
+  };
   const waiting = new Map(outputs.map((output) => [output, next(output)]));
   try {
     while (waiting.size > 0) {
@@ -230,8 +235,6 @@ async function* outputOf(
     }
   } finally {
     signal?.removeEventListener("abort", cancel);
-    // Reads under way end with the session; whoever left early waits for none of them.
-    void Promise.allSettled(waiting.values());
   }
 }
 

@@ -1,16 +1,15 @@
 /** Runs commands in spaces: through the driver's connection, bounded, with secrets taken out. */
 
-import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
 import type { CommandResult } from "../contract/processes.js";
 import type { SpawnRequest } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
+import { markBusy } from "./activity.js";
 import { collect } from "./collect.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
-import { PROCESS_IDENTITY } from "./process-identity.js";
 import { environmentOf, findSpace, REDACTED, specOf, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** Bytes kept of each of a command's streams. */
@@ -51,7 +50,7 @@ export class Processes {
   ): Promise<CommandResult> {
     const row = await findSpace(this.#parts.store, context.actor, space);
     if (row.status !== "running") throw notRunning(row);
-    await using _ = await this.#markBusy(row);
+    await using _ = await markBusy(this.#parts.store, row);
     const result = await this.#spawnAndCollect(row, request, signal);
     return redact(result, await this.#fields.secretsOf(row));
   }
@@ -72,27 +71,6 @@ export class Processes {
         signal,
       }),
     );
-  }
-
-  /** Shows the space as busy, to every process, until disposed. */
-  async #markBusy(row: SpaceRow): Promise<AsyncDisposable> {
-    const { store } = this.#parts;
-    const id = randomUUID();
-    const now = new Date().toISOString();
-    await store
-      .insertInto("processes")
-      .values({ id, space_id: row.id, holder: PROCESS_IDENTITY, started_at: now })
-      .execute();
-    return {
-      async [Symbol.asyncDispose]() {
-        await store.deleteFrom("processes").where("id", "=", id).execute();
-        await store
-          .updateTable("spaces")
-          .set({ last_active_at: new Date().toISOString() })
-          .where("id", "=", row.id)
-          .execute();
-      },
-    };
   }
 }
 

@@ -5,9 +5,9 @@
 import { SpacesError } from "../contract/errors.js";
 import type { Driver } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
+import { forgetDead } from "./activity.js";
 import type { EngineParts } from "./context.js";
 import { asSpacesError, isAbandoned, Operation, rowOf } from "./operations.js";
-import { livenessOf } from "./process-identity.js";
 import { driverSpecOf, statusOf } from "./space-rows.js";
 
 export class Recovery {
@@ -41,7 +41,7 @@ export class Recovery {
       rows.filter((row) => row.status === "running").map((row) => row.driver),
     );
     for (const name of running) await this.reconcile(name);
-    await this.#forgetDeadProcesses();
+    await forgetDead(store);
   }
 
   /** Ends an operation whose process died, so that the space is in a state that can be acted on. */
@@ -139,14 +139,5 @@ export class Recovery {
       const { message } = asSpacesError(error, "DRIVER_FAILED");
       this.#parts.onProgress?.(`The removal of "${row.name}" is not finished: ${message}`);
     }
-  }
-
-  /** Commands of processes that died without saying so would keep a space busy for ever. */
-  async #forgetDeadProcesses(): Promise<void> {
-    const { store } = this.#parts;
-    const rows = await store.selectFrom("processes").select("holder").distinct().execute();
-    const dead = rows.map((row) => row.holder).filter((holder) => livenessOf(holder) === "dead");
-    if (dead.length === 0) return;
-    await store.deleteFrom("processes").where("holder", "in", dead).execute();
   }
 }

@@ -6,12 +6,12 @@ import type { TemplateSpec } from "../contract/templates.js";
 import type { Driver } from "../drivers/driver.js";
 import { isDuplicate } from "../store/errors.js";
 import type { SpaceRow } from "../store/tables.js";
+import { busyOf } from "./activity.js";
 import { DEFAULT_IMAGE } from "./builtin-templates.js";
 import type { CallContext, EngineParts } from "./context.js";
 import { definitionOf, type Fields } from "./fields.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { asSpacesError, Operation, rowOf } from "./operations.js";
-import { livenessOf } from "./process-identity.js";
 import type { Recovery } from "./recovery.js";
 import { driverSpecOf, findSpace, spaceOf, workspaceOf } from "./space-rows.js";
 import type { Templates } from "./templates.js";
@@ -185,24 +185,14 @@ export class Spaces {
 
   async #showAll(rows: readonly SpaceRow[]): Promise<Space[]> {
     if (rows.length === 0) return [];
-    const [fields, busy] = await Promise.all([this.#fields.shownOf(rows), this.#busyOf(rows)]);
+    const [fields, busy] = await Promise.all([
+      this.#fields.shownOf(rows),
+      busyOf(this.#parts.store, rows),
+    ]);
     return rows.map((row) => ({
       ...spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle"),
       workspace: workspaceOf(this.#parts.dataDir, row.id),
     }));
-  }
-
-  /** The ids of the spaces in which a command is under way, of this process or another. */
-  async #busyOf(rows: readonly SpaceRow[]): Promise<Set<string>> {
-    const running = rows.filter((row) => row.status === "running").map((row) => row.id);
-    if (running.length === 0) return new Set();
-    const processes = await this.#parts.store
-      .selectFrom("processes")
-      .select(["space_id", "holder"])
-      .where("space_id", "in", running)
-      .execute();
-    const live = processes.filter((process) => livenessOf(process.holder) !== "dead");
-    return new Set(live.map((process) => process.space_id));
   }
 
   async #insert(draft: SpaceRow, values: Readonly<Record<string, string>>): Promise<void> {

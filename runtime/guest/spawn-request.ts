@@ -29,6 +29,8 @@ export interface GuestSpawnRequest {
   readonly terminal?: { readonly columns: number; readonly rows: number } | undefined;
   /** Lives on when this session ends; otherwise its whole tree is killed then. */
   readonly detached?: boolean | undefined;
+  /** Sends none of its output: the agent keeps all of it, and the process waits, until `detach`. */
+  readonly held?: boolean | undefined;
   /** 32 hexadecimal digits that no other process of the space has; made up when absent. */
   readonly id?: string | undefined;
 }
@@ -70,6 +72,7 @@ export function encodeSpawn(id: string, spawn: GuestSpawnRequest): FrameWriter {
   if (nul !== undefined) {
     throw new SpacesError("INVALID_INPUT", `${JSON.stringify(nul)} contains a NUL character.`);
   }
+  const window = spawn.held === true ? 0 : LIMITS.windowBytes;
   const frame = new FrameWriter(Request.spawn)
     .u32(0)
     .bytes(processIdBytes(id))
@@ -78,8 +81,8 @@ export function encodeSpawn(id: string, spawn: GuestSpawnRequest): FrameWriter {
     .u16(spawn.terminal?.rows ?? 0)
     .u32(spawn.user?.uid ?? 0)
     .u32(spawn.user?.gid ?? 0)
-    .u32(LIMITS.windowBytes)
-    .u32(LIMITS.windowBytes)
+    .u32(window)
+    .u32(window)
     .text(spawn.workdir)
     .u32(spawn.argv.length);
   for (const argument of spawn.argv) frame.text(argument);
