@@ -78,7 +78,7 @@ async function exec(
   if (options.interactive === true || options.tty === true) {
     return await runStreaming(session, client, space, what, options);
   }
-  if (session.output.isJson || (await hasSecrets(session, client, space))) {
+  if (session.output.isJson) {
     return await runCollecting(session, client, space, what, options);
   }
   try {
@@ -103,12 +103,6 @@ function conflict(one: string, other: string): SpacesError {
   return new SpacesError("INVALID_INPUT", `${one} and ${other} do not go together.`, {
     suggestion: "Leave one of them out.",
   });
-}
-
-/** Whether the engine has something to take out of what is printed, for which it must collect it. */
-async function hasSecrets(session: Session, client: Client, space: string): Promise<boolean> {
-  const { items } = await client.fields.list({ space }, { signal: session.signal });
-  return items.some(({ secret, value }) => secret && value !== "");
 }
 
 async function startDetached(

@@ -123,7 +123,7 @@ export const processesContract = {
       summary: "Start a process that outlives this call",
     })
     .meta({ permission: "RunCommands", audited: true })
-    .errors(backgroundErrors)
+    .errors({ ...backgroundErrors, ...errorsOf("COMMAND_NOT_FOUND") })
     .input(
       z.strictObject({
         ...commandShape,

@@ -2,16 +2,11 @@
  * One session with a space's agent over its unix socket, which knows how it ended. Opened by the
  * agent connection.
  */
-import { once } from "node:events";
-import { open } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
-import { basename, dirname } from "node:path";
+import type { Socket } from "node:net";
 import { SpacesError } from "../contract/errors.js";
 import { GuestSession } from "../guest/guest-session.js";
+import { connectSocket } from "./agent-socket.js";
 import type { AgentEndpoint, SpaceSpec } from "./driver.js";
-
-/** Longest path that the address of a unix socket can hold. */
-const MAX_SOCKET_PATH = 107;
 
 export class AgentLink {
   readonly session: GuestSession;
@@ -63,26 +58,8 @@ export class AgentLink {
 }
 
 async function dial(path: string, space: SpaceSpec): Promise<Socket> {
-  // A longer path is reached through a handle of its directory.
-  const directory =
-    Buffer.byteLength(path) > MAX_SOCKET_PATH ? await openDirectory(path, space) : undefined;
-  const socket = connect(
-    directory === undefined ? path : `/proc/self/fd/${directory.fd}/${basename(path)}`,
-  );
   try {
-    await once(socket, "connect");
-    return socket;
-  } catch (cause) {
-    socket.destroy();
-    throw noAnswer(space, cause);
-  } finally {
-    await directory?.close();
-  }
-}
-
-async function openDirectory(path: string, space: SpaceSpec) {
-  try {
-    return await open(dirname(path));
+    return await connectSocket(path);
   } catch (cause) {
     throw noAnswer(space, cause);
   }

@@ -12,9 +12,11 @@ import type { SpaceRow } from "../store/tables.js";
 import { markBusy } from "./activity.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
 import { pause } from "./operations.js";
 import { type CommandRequest, programOf } from "./processes.js";
+import { StreamRedactor } from "./redaction.js";
 import { findSpace } from "./space-rows.js";
 
 const WAIT_POLL_MS = 50;
@@ -29,10 +31,12 @@ interface StartRequest extends Pick<CommandRequest, "command" | "args" | "workdi
 export class Background {
   readonly #parts: EngineParts;
   readonly #connections: Connections;
+  readonly #fields: Fields;
 
-  constructor(parts: EngineParts, connections: Connections) {
+  constructor(parts: EngineParts, connections: Connections, fields: Fields) {
     this.#parts = parts;
     this.#connections = connections;
+    this.#fields = fields;
   }
 
   /**
@@ -88,7 +92,7 @@ export class Background {
     for (const stream of ["stdout", "stderr"] as const) {
       if (guest.lost[stream] > 0) yield { type: "lost", stream, bytes: guest.lost[stream] };
     }
-    yield* outputOf(guest, from, signal);
+    yield* outputOf(guest, from, await this.#fields.secretsOf(row), signal);
     const { exitCode, signal: killedBy } = await guest.exit;
     yield { type: "exit", exitCode, ...(killedBy === undefined ? {} : { signal: killedBy }) };
   }
@@ -202,12 +206,14 @@ type OutputEvent = Extract<ProcessEvent, { type: "stdout" | "stderr" }>;
 async function* outputOf(
   guest: AttachedProcess,
   from: { readonly stdout: number; readonly stderr: number },
+  secrets: readonly string[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<OutputEvent, void> {
   const outputs = (["stdout", "stderr"] as const).map((type) => ({
     type,
     chunks: guest[type][Symbol.asyncIterator]() as AsyncIterator<Buffer>,
     offset: from[type] + guest.lost[type],
+    redactor: new StreamRedactor(secrets),
   }));
   const cancel = (): void => {
     for (const { type } of outputs) guest[type].destroy(new SpacesError("CANCELLED"));
@@ -224,14 +230,13 @@ async function* outputOf(
   try {
     while (waiting.size > 0) {
       const { output, result } = await Promise.race(waiting.values());
-      if (result.done === true) {
-        waiting.delete(output);
-        continue;
-      }
-      const { type, offset } = output;
-      output.offset += result.value.length;
-      waiting.set(output, next(output));
-      yield { type, offset, data: result.value.toString("base64") };
+      const { type, offset, redactor } = output;
+      const ended = result.done === true;
+      const shown = ended ? redactor.flush() : redactor.push(result.value);
+      if (ended) waiting.delete(output);
+      else waiting.set(output, next(output));
+      output.offset += shown.length;
+      if (shown.length > 0) yield { type, offset, data: shown.toString("base64") };
     }
   } finally {
     signal?.removeEventListener("abort", cancel);

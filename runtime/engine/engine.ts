@@ -54,7 +54,7 @@ export class Engine implements AsyncDisposable {
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
     this.#connections = new Connections(parts, this.#recovery);
     this.processes = new Processes(parts, this.#connections, this.fields);
-    this.background = new Background(parts, this.#connections);
+    this.background = new Background(parts, this.#connections, this.fields);
     this.scripts = new Scripts(parts, this.processes);
   }
 

@@ -10,12 +10,11 @@ import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
-import { environmentOf, findSpace, REDACTED, specOf, WORKSPACE_MOUNT } from "./space-rows.js";
+import { redactResult } from "./redaction.js";
+import { environmentOf, findSpace, specOf, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** Bytes kept of each of a command's streams. */
 const OUTPUT_BYTES = 1_048_576;
-/** Shorter values would take harmless text out of every output. */
-const SHORTEST_REDACTED = 4;
 
 export interface CommandRequest {
   readonly command: string;
@@ -52,7 +51,7 @@ export class Processes {
     if (row.status !== "running") throw notRunning(row);
     await using _ = await markBusy(this.#parts.store, row);
     const result = await this.#spawnAndCollect(row, request, signal);
-    return redact(result, await this.#fields.secretsOf(row));
+    return redactResult(result, await this.#fields.secretsOf(row));
   }
 
   async #spawnAndCollect(
@@ -89,17 +88,4 @@ export function programOf(
 function absoluteWorkdir(row: SpaceRow, workdir: string | undefined): string {
   const base = specOf(row).workdir ?? WORKSPACE_MOUNT;
   return workdir === undefined || workdir === "" ? base : posix.resolve(base, workdir);
-}
-
-function redact(result: CommandResult, secrets: readonly string[]): CommandResult {
-  const hidden = secrets.filter((secret) => secret.length >= SHORTEST_REDACTED);
-  if (hidden.length === 0) return result;
-  const clean = (text: string): string =>
-    hidden.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
-  return {
-    ...result,
-    stdout: clean(result.stdout),
-    stderr: clean(result.stderr),
-    output: clean(result.output),
-  };
 }

@@ -546,6 +546,15 @@ startup: ["echo startup >> log"]
       expect(ended).toMatchObject({ state: "exited", exitCode: 7, terminal: true });
     });
 
+    it("shows no secret to who follows", async () => {
+      const value = "sk-very-secret";
+      await client.fields.set({ space, field: "api_key", value });
+      const command = `printf 'key=sk-very'; sleep 0.2; printf -- '-secret.'`;
+      const { id } = await client.processes.start({ space, command });
+      const { stdout } = await textOf(await client.processes.follow({ space, process: id }));
+      expect(stdout).toBe(`key=${"*".repeat(value.length)}.`);
+    });
+
     it("bounds what it keeps, and says what is lost", async () => {
       const { id } = await client.processes.start({ space, command: "head -c 3000000 /dev/zero" });
       await client.processes.wait({ space, process: id });

@@ -21,6 +21,7 @@ import { DockerConnection } from "./connection.js";
 import { LABELS } from "./container-spec.js";
 import { type FoundContainer, findContainer, removeContainer } from "./containers.js";
 import { createContainer } from "./creation.js";
+import { emptyInContainer } from "./empty-workspace.js";
 import { DockerEngine, LIFECYCLE_TIMEOUT_MS } from "./engine.js";
 import { causeStatus } from "./errors.js";
 import { ensureKeeper } from "./keeper.js";
@@ -142,8 +143,10 @@ class DockerDriver implements Driver {
     }
   }
 
-  emptyWorkspace({ workspace }: SpaceSpec): Promise<void> {
-    return emptyDirectory(workspace);
+  async emptyWorkspace(space: SpaceSpec): Promise<void> {
+    const program = await agentProgram(this.#engine);
+    if (program === undefined) await emptyDirectory(space.workspace);
+    else await emptyInContainer(this.#engine, space, program);
   }
 
   async destroy(spaceId: string): Promise<void> {
