@@ -124,10 +124,10 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
       expect((await run("kill", "box", "abcdef", "--signal", "NOPE")).code).toBe(2);
     });
 
-    it("collects the output of a space with secrets, which are taken out of it", async () => {
+    it("shows asterisks in place of secrets", async () => {
       await home.json(["fields", "set", "box", "api_key", "hunter2222"], { env });
       const result = await run("exec", "box", "--", "echo", "it is hunter2222");
-      expect(result).toEqual({ code: 0, stdout: "it is ***\n", stderr: "" });
+      expect(result).toEqual({ code: 0, stdout: "it is **********\n", stderr: "" });
       await home.json(["fields", "set", "box", "api_key", ""], { env });
     });
 
