@@ -4,28 +4,65 @@ import type { Store } from "../store/store.js";
 import type { SpaceRow } from "../store/tables.js";
 import { livenessOf, PROCESS_IDENTITY } from "./process-identity.js";
 
-/** Shows a space as busy, to every process, until disposed. */
-export async function markBusy(store: Store, row: SpaceRow): Promise<AsyncDisposable> {
-  const id = randomUUID();
-  await store
-    .insertInto("processes")
-    .values({
-      id,
-      space_id: row.id,
-      holder: PROCESS_IDENTITY,
-      started_at: new Date().toISOString(),
-    })
-    .execute();
-  return {
-    async [Symbol.asyncDispose]() {
-      await store.deleteFrom("processes").where("id", "=", id).execute();
-      await store
-        .updateTable("spaces")
-        .set({ last_active_at: new Date().toISOString() })
-        .where("id", "=", row.id)
-        .execute();
-    },
-  };
+/** A command this short makes no space busy: to write that down would take as long as the command. */
+const UNNOTICED_MS = 50;
+/** How exact `last_active_at` is. */
+const ACTIVE_EVERY_MS = 1_000;
+
+/** Shows spaces as busy, to every process, while commands run in them. */
+export class Activity {
+  readonly #store: Store;
+  readonly #noted = new Map<string, number>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Notes that a command has begun in a space; it ends with the disposal. */
+  begin(row: SpaceRow): AsyncDisposable {
+    let shown: Promise<string> | undefined;
+    const timer = setTimeout(() => {
+      shown = this.#show(row);
+      // The end of the command waits for it, and tells of its failure.
+      shown.catch(() => undefined);
+    }, UNNOTICED_MS);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        clearTimeout(timer);
+        if (shown !== undefined) await this.#hide(await shown);
+        await this.#noteActive(row);
+      },
+    };
+  }
+
+  async #show(row: SpaceRow): Promise<string> {
+    const id = randomUUID();
+    await this.#store
+      .insertInto("processes")
+      .values({
+        id,
+        space_id: row.id,
+        holder: PROCESS_IDENTITY,
+        started_at: new Date().toISOString(),
+      })
+      .execute();
+    return id;
+  }
+
+  async #hide(id: string): Promise<void> {
+    await this.#store.deleteFrom("processes").where("id", "=", id).execute();
+  }
+
+  async #noteActive(row: SpaceRow): Promise<void> {
+    const now = Date.now();
+    if (now - (this.#noted.get(row.id) ?? 0) < ACTIVE_EVERY_MS) return;
+    this.#noted.set(row.id, now);
+    await this.#store
+      .updateTable("spaces")
+      .set({ last_active_at: new Date(now).toISOString() })
+      .where("id", "=", row.id)
+      .execute();
+  }
 }
 
 /** The ids of the running spaces among these that are busy, by this process or another. */

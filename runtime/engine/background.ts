@@ -9,7 +9,7 @@ import type {
   TerminalSize,
 } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
-import { markBusy } from "./activity.js";
+import type { Activity } from "./activity.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import type { Fields } from "./fields.js";
@@ -32,11 +32,13 @@ export class Background {
   readonly #parts: EngineParts;
   readonly #connections: Connections;
   readonly #fields: Fields;
+  readonly #activity: Activity;
 
-  constructor(parts: EngineParts, connections: Connections, fields: Fields) {
+  constructor(parts: EngineParts, connections: Connections, fields: Fields, activity: Activity) {
     this.#parts = parts;
     this.#connections = connections;
     this.#fields = fields;
+    this.#activity = activity;
   }
 
   /**
@@ -85,7 +87,7 @@ export class Background {
   ): AsyncGenerator<ProcessEvent, void> {
     const row = await this.#find(context, space);
     await this.get(context, row.id, id);
-    await using _ = await markBusy(this.#parts.store, row);
+    await using _ = this.#activity.begin(row);
     await using guest = await this.#use(row, (background) =>
       background.attach(id, { ...from, input: false }),
     );

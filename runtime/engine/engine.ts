@@ -8,6 +8,7 @@ import type { ProgressListener } from "../drivers/driver.js";
 import type { RelayClient } from "../relay/relay-client.js";
 import { retryWhileBusy } from "../store/dialect.js";
 import { openStore, type Store } from "../store/store.js";
+import { Activity } from "./activity.js";
 import { Background } from "./background.js";
 import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
@@ -53,8 +54,9 @@ export class Engine implements AsyncDisposable {
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
     this.#connections = new Connections(parts, this.#recovery);
-    this.processes = new Processes(parts, this.#connections, this.fields);
-    this.background = new Background(parts, this.#connections, this.fields);
+    const activity = new Activity(parts.store);
+    this.processes = new Processes(parts, this.#connections, this.fields, activity);
+    this.background = new Background(parts, this.#connections, this.fields, activity);
     this.scripts = new Scripts(parts, this.processes);
   }
 

@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import type { CommandResult } from "../contract/processes.js";
 import type { SpawnRequest } from "../drivers/driver.js";
 import type { SpaceRow } from "../store/tables.js";
-import { markBusy } from "./activity.js";
+import type { Activity } from "./activity.js";
 import { collect } from "./collect.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
@@ -28,12 +28,14 @@ export interface CommandRequest {
 export class Processes {
   readonly #parts: EngineParts;
   readonly #fields: Fields;
+  readonly #activity: Activity;
   readonly #connections: Connections;
 
-  constructor(parts: EngineParts, connections: Connections, fields: Fields) {
+  constructor(parts: EngineParts, connections: Connections, fields: Fields, activity: Activity) {
     this.#parts = parts;
     this.#connections = connections;
     this.#fields = fields;
+    this.#activity = activity;
   }
 
   /**
@@ -49,7 +51,7 @@ export class Processes {
   ): Promise<CommandResult> {
     const row = await findSpace(this.#parts.store, context.actor, space);
     if (row.status !== "running") throw notRunning(row);
-    await using _ = await markBusy(this.#parts.store, row);
+    await using _ = this.#activity.begin(row);
     const result = await this.#spawnAndCollect(row, request, signal);
     return redactResult(result, await this.#fields.secretsOf(row));
   }
