@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { interleave, row, skipped, timed } from "./harness.mjs";
+import { block, interleave, row, skipped, timed } from "./harness.mjs";
 
 const run = promisify(execFile);
 const BWRAP = ["--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"];
@@ -22,10 +22,10 @@ export async function measure({ stage, quick }) {
     await client.spaces.start({ space: id });
     const exec = await interleave(
       {
-        ours: () => timed(() => runIn(client, id)),
+        ours: () => block(() => runIn(client, id)),
         bwrap: () => timed(() => run("bwrap", BWRAP)),
       },
-      { rounds: quick ? 20 : 200, warmup: 10 },
+      { rounds: quick ? 10 : 60, warmup: 3 },
     );
     const first = await interleave(
       { ours: (round) => firstCommand(client, `first-${round + 1}`) },

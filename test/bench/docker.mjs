@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
-import { interleave, row, skipped, timed } from "./harness.mjs";
+import { block, interleave, row, skipped, timed } from "./harness.mjs";
 
 const run = promisify(execFile);
 const PROGRAM = "true";
@@ -34,7 +34,7 @@ export async function measure({ stage, quick }) {
     ).stdout.trim();
     const exec = await interleave(
       {
-        ours: () => timed(() => runIn(client, id)),
+        ours: () => block(() => runIn(client, id)),
         cli: () => timed(() => run("docker", ["exec", container, PROGRAM])),
         api: () => timed(() => bareExec(docker.getContainer(container))),
       },

@@ -52,6 +52,16 @@ export async function timed(call) {
 }
 
 /**
+ * A block of samples of one call, taken one after the other: as callers make calls, and not each as
+ * the first after something else has had the processor.
+ */
+export async function block(call, count = 10) {
+  const samples = [];
+  for (let index = 0; index < count; index += 1) samples.push(await timed(call));
+  return samples;
+}
+
+/**
  * Makes a row of the result.
  *
  * @param {object} row
