@@ -318,7 +318,8 @@ describe.each(await drivers())("scripts on $driver", ({ driver, available }) => 
     it("run says when the command fails, and keeps its output", async () => {
       const lines = await cli.lines(`${TELL}
         try {
-          spaces.run("dev", "echo out; echo err >&2; exit 3");
+          // Two pipes: what is written to both within microseconds has no order.
+          spaces.run("dev", "echo out; sleep 0.2; echo err >&2; exit 3");
         } catch (e) {
           const { exit_code, stdout, stderr, output } = e.details;
           console.log(e.code, exit_code, JSON.stringify([stdout, stderr, output]));
