@@ -114,7 +114,13 @@ export class TestSpace implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    if (this.#child !== undefined) await end(this.#child);
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    // What runs inside is ended by the kernel a moment after its parent; it holds the output till then.
+    const silent = once(child, "close");
+    await end(child);
+    await silent;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

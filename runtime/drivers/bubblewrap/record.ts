@@ -95,19 +95,33 @@ export class Records {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
   }
 
-  /** Removes a record; does nothing where there is none. */
+  /**
+   * Removes a record, and what a writer that was killed left of one; does nothing where there is
+   * none. To be called under the space's lock.
+   */
   async remove(spaceId: string): Promise<void> {
-    await rm(this.#path(spaceId, ENDING), { force: true });
+    const path = this.#path(spaceId, ENDING);
+    const unfinished = (await this.#names()).filter((name) =>
+      name.startsWith(`${spaceId}${ENDING}.`),
+    );
+    await Promise.all(
+      [path, ...unfinished.map((name) => join(this.#directory, name))].map((file) =>
+        rm(file, { force: true }),
+      ),
+    );
   }
 
   /** The ids of all spaces that have a record. */
   async ids(): Promise<string[]> {
+    return (await this.#names())
+      .filter((name) => name.endsWith(ENDING))
+      .map((name) => name.slice(0, -ENDING.length))
+      .filter((id) => SPACE_ID.test(id));
+  }
+
+  async #names(): Promise<string[]> {
     try {
-      const names = await readdir(this.#directory);
-      return names
-        .filter((name) => name.endsWith(ENDING))
-        .map((name) => name.slice(0, -ENDING.length))
-        .filter((id) => SPACE_ID.test(id));
+      return await readdir(this.#directory);
     } catch (error) {
       if (isMissing(error)) return [];
       throw new SpacesError("DRIVER_FAILED", `${this.#directory} cannot be listed.`, {
