@@ -1,10 +1,15 @@
 /** What a binding is: the contract's typed client, and what must be released with it. */
 import type { Client } from "../contract/contract.js";
 import type { ProgressListener } from "../drivers/driver.js";
+import type { Attachment, AttachOptions, AttachTarget } from "./attachment.js";
 
 export interface Binding extends AsyncDisposable {
   readonly kind: "in-process" | "remote";
   readonly client: Client;
+  /**
+   * Attaches to a process of a space. @throws SpacesError `PROCESS_NOT_FOUND`, `SPACE_NOT_RUNNING`
+   */
+  attach(target: AttachTarget, options?: AttachOptions): Promise<Attachment>;
 }
 
 export interface BindingOptions {

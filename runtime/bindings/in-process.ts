@@ -9,6 +9,7 @@ import { Engine } from "../engine/engine.js";
 import { createRouter } from "../engine/router.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
+import { attachThrough } from "./attach-through.js";
 import type { Binding, BindingOptions } from "./binding.js";
 import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
@@ -18,12 +19,37 @@ type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
   readonly dataDir: string;
 };
 
+/** An engine in this process, and clients that call it on behalf of whom they are made for. */
+export interface EngineHost extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly router: EngineRouter;
+  readonly calls: CallsUnderWay;
+  clientFor(context: CallContext): Client;
+}
+
+export type EngineRouter = ReturnType<typeof createRouter>;
+
 /**
  * Opens the engine of a data directory and makes its client, which acts as the user of the
  * operating system with all permissions.
  * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used
  */
 export async function openInProcess(options: InProcessOptions): Promise<Binding> {
+  const host = await openEngineHost(options);
+  const client = host.clientFor({ actor: localActor(), depth: 0, local: true });
+  return {
+    kind: "in-process",
+    client,
+    attach: (target, attachOptions) => attachThrough(client, target, attachOptions),
+    [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Opens the engine of a data directory; the in-process binding and the server stand on it.
+ * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used
+ */
+export async function openEngineHost(options: InProcessOptions): Promise<EngineHost> {
   const interpreter = new LazyInterpreter();
   const runScript: ScriptRunner = async (script, context, signal) => {
     const { timeoutMs, ...request } = script;
@@ -51,8 +77,10 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
       ],
     });
   return {
-    kind: "in-process",
-    client: clientFor({ actor: localActor(), depth: 0 }),
+    engine,
+    router,
+    calls,
+    clientFor,
     async [Symbol.asyncDispose]() {
       await interpreter[Symbol.asyncDispose]();
       await calls[Symbol.asyncDispose]();
@@ -86,9 +114,10 @@ async function openEngine(options: Parameters<typeof Engine.open>[0]): Promise<E
   }
 }
 
-function localActor(): Actor {
+/** The user of the operating system, who may do everything. */
+export function localActor(): Actor {
   const { username } = userInfo();
-  return { id: username, name: username, permissions: new Set(ALL_PERMISSIONS) };
+  return { id: username, name: username, permissions: new Set(ALL_PERMISSIONS), roles: ["admin"] };
 }
 
 interface ValidationIssue {
@@ -97,7 +126,7 @@ interface ValidationIssue {
 }
 
 /** Turns whatever a call threw into an error of the registry. */
-function toSpacesError(error: unknown): SpacesError {
+export function toSpacesError(error: unknown): SpacesError {
   if (SpacesError.isInstance(error)) return error;
   if (error instanceof StoreError) {
     return new SpacesError("STORE_UNAVAILABLE", `The store cannot be used: ${error.reason}.`, {

@@ -31,6 +31,11 @@ export const ERRORS = {
     message: "There is no such space.",
     suggestion: "List the spaces that exist with `spaces list`.",
   },
+  SPACE_EXPIRED: {
+    status: 410,
+    message: "The space has expired and is being deleted.",
+    suggestion: "Create a new space; extend its time with `extend` before it ends.",
+  },
   SPACE_EXISTS: {
     status: 409,
     message: "A space of this name exists already.",
@@ -70,6 +75,41 @@ export const ERRORS = {
     status: 404,
     message: "The template defines no such field.",
     suggestion: "Use a field of the template, or define the field there.",
+  },
+  FILE_NOT_FOUND: {
+    status: 404,
+    message: "There is no such file.",
+    suggestion: "List the files of the space with `spaces files ls`.",
+  },
+  FILE_EXISTS: {
+    status: 409,
+    message: "A file of this name exists already.",
+    suggestion: "Choose another name, or ask for it to be overwritten.",
+  },
+  WRONG_FILE_TYPE: {
+    status: 409,
+    message: "The file is of another type than this needs.",
+    suggestion: "Look at its type with `spaces files stat`.",
+  },
+  DIRECTORY_NOT_EMPTY: {
+    status: 409,
+    message: "The directory is not empty.",
+    suggestion: "Remove what is in it first, or remove it recursively.",
+  },
+  PATH_DENIED: {
+    status: 403,
+    message: "The path leads out of the workspace, or to something that is no file.",
+    suggestion: "Name a regular file or a directory below /workspace.",
+  },
+  HASH_MISMATCH: {
+    status: 422,
+    message: "The content does not have the hash that it should have.",
+    suggestion: "Send it again; what was there before is unchanged.",
+  },
+  DISK_FULL: {
+    status: 507,
+    message: "There is no room left for this.",
+    suggestion: "Remove files that are not needed, or give the disk more room.",
   },
   COMMAND_FAILED: {
     status: 422,
@@ -126,6 +166,26 @@ export const ERRORS = {
     message: "There is no such port forward.",
     suggestion: "List the forwards of the space.",
   },
+  USER_NOT_FOUND: {
+    status: 404,
+    message: "There is no such user.",
+    suggestion: "List the users with `spaces users list`.",
+  },
+  USER_EXISTS: {
+    status: 409,
+    message: "A user of this name exists already.",
+    suggestion: "Choose another name.",
+  },
+  ROLE_NOT_FOUND: {
+    status: 404,
+    message: "There is no such role.",
+    suggestion: "List the roles with `spaces roles list`.",
+  },
+  TOKEN_NOT_FOUND: {
+    status: 404,
+    message: "There is no such token.",
+    suggestion: "List your tokens with `spaces tokens list`.",
+  },
   POLICY_DENIED: {
     status: 403,
     message: "The space's policy denies this.",
@@ -160,6 +220,26 @@ export const ERRORS = {
     status: 429,
     message: "A limit was exceeded.",
     suggestion: "Ask for less at once, or raise the limit.",
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    message: "The body of the request is too large.",
+    suggestion: "Send less at once, or stream the file to its content route.",
+  },
+  NOT_FOUND: {
+    status: 404,
+    message: "There is no such route.",
+    suggestion: "Look at the routes in /openapi.json or at /docs.",
+  },
+  SERVER_UNREACHABLE: {
+    status: 503,
+    message: "The server could not be reached.",
+    suggestion: "Check the URL and that the server runs: `spaces doctor` tells more.",
+  },
+  SHUTTING_DOWN: {
+    status: 503,
+    message: "The server is shutting down.",
+    suggestion: "Try again in a moment.",
   },
   CONFLICT: {
     status: 409,

@@ -10,6 +10,8 @@ export interface ProcedureMeta {
   readonly audited?: boolean;
   /** Whether a call may be repeated when its answer was lost. */
   readonly idempotent?: boolean;
+  /** Carries a stream of bytes, which scripts cannot. */
+  readonly bytes?: boolean;
 }
 
 export const procedure = oc.$meta<ProcedureMeta>({});

@@ -1,6 +1,7 @@
 /** Stored scripts: saved once, run by name, in a sandbox or natively in a space. */
 import { z } from "zod";
 import { nameSchema, spaceRefSchema } from "./ids.js";
+import { permissionSchema } from "./permissions.js";
 import { errorsOf, procedure } from "./procedure.js";
 import { durationMsSchema, serializedErrorSchema, textSchema, timestampSchema } from "./values.js";
 
@@ -81,6 +82,12 @@ export const scriptsContract = {
         space: spaceRefSchema.optional(),
         args: z.array(textSchema(131_072)).max(4096).default([]),
         timeoutMs: durationMsSchema.default(30_000),
+        /**
+         * What it may do, of what its starter may. A sandboxed script may do all of it when absent.
+         * A native one may do nothing then; otherwise it finds `SPACES_URL` and a `SPACES_TOKEN` in
+         * its environment that is valid while it runs.
+         */
+        grant: z.array(permissionSchema).max(64).optional(),
       }),
     )
     .output(scriptRunSchema),

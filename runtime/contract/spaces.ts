@@ -28,6 +28,9 @@ export type SpaceStatus = z.infer<typeof statusSchema>;
 
 const descriptionSchema = textSchema(1024);
 
+/** Milliseconds, up to ten years. */
+const ttlMsSchema = z.number().positive("must be more than 0").max(315_360_000_000);
+
 export const spaceSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -52,6 +55,8 @@ export const spaceSchema = z.object({
   /** Values of the fields; a secret one shows as `***`. */
   fields: z.record(z.string(), z.string()),
   createdAt: timestampSchema,
+  /** When the space is deleted by itself; absent where it stays. */
+  expiresAt: timestampSchema.optional(),
   updatedAt: timestampSchema,
   startedAt: timestampSchema.optional(),
   /** When a command last began or ended in the space. */
@@ -89,6 +94,8 @@ export const spacesContract = {
         env: envSchema.optional(),
         fields: fieldValuesSchema.optional(),
         metadata: metadataSchema.optional(),
+        /** Milliseconds until the space is deleted with all that is in it; never when absent. */
+        ttlMs: ttlMsSchema.optional(),
       }),
     )
     .output(spaceSchema),
@@ -111,6 +118,8 @@ export const spacesContract = {
           driver: nameSchema.optional(),
           /** Only spaces that carry all of these. */
           metadata: metadataSchema.optional(),
+          /** Also the spaces of others; needs `ManageSpaces`. */
+          all: z.boolean().optional(),
           ...pagingShape,
         })
         .default({}),
@@ -131,6 +140,23 @@ export const spacesContract = {
         env: envSchema.optional(),
         /** Replaces the metadata. */
         metadata: metadataSchema.optional(),
+      }),
+    )
+    .output(spaceSchema),
+
+  extend: base
+    .route({
+      method: "POST",
+      path: "/spaces/{space}/extend",
+      summary: "Put off the time at which a space is deleted",
+    })
+    .meta({ permission: "UseSpaces", audited: true })
+    .errors(errorsOf("SPACE_NOT_FOUND", "CONFLICT"))
+    .input(
+      z.strictObject({
+        space: spaceRefSchema,
+        /** Milliseconds, added to the time at which it expires. */
+        durationMs: ttlMsSchema,
       }),
     )
     .output(spaceSchema),

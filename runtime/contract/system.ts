@@ -1,6 +1,8 @@
 /** The system: which binding answers, and what it can use. */
 import { z } from "zod";
+import { permissionSchema } from "./permissions.js";
 import { procedure } from "./procedure.js";
+import { timestampSchema } from "./values.js";
 
 const driverInfoSchema = z.object({
   name: z.string(),
@@ -33,10 +35,34 @@ export const systemInfoSchema = z.object({
 });
 export type SystemInfo = z.infer<typeof systemInfoSchema>;
 
+const whoamiSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  roles: z.array(z.string()),
+  /** What this caller may do, within what its token is limited to. */
+  permissions: z.array(permissionSchema),
+  /** The token of the call; absent for a local user. */
+  token: z
+    .object({
+      id: z.string(),
+      name: z.string(),
+      kind: z.enum(["user", "script"]),
+      expiresAt: timestampSchema.optional(),
+    })
+    .optional(),
+});
+export type Whoami = z.infer<typeof whoamiSchema>;
+
 export const systemContract = {
   info: procedure
     .route({ method: "GET", path: "/system/info", summary: "What answers, and what it can use" })
     .meta({ idempotent: true })
     .input(z.strictObject({}).default({}))
     .output(systemInfoSchema),
+
+  whoami: procedure
+    .route({ method: "GET", path: "/system/whoami", summary: "Who the caller is, and may do what" })
+    .meta({ idempotent: true })
+    .input(z.strictObject({}).default({}))
+    .output(whoamiSchema),
 };

@@ -11,6 +11,8 @@ export interface CallContext {
   readonly actor: Actor;
   /** How many scripts deep this call is: 0 from a person or program, 1 from a script, and so on. */
   readonly depth: number;
+  /** Whether the caller is on this machine: only then it is shown host paths. */
+  readonly local: boolean;
 }
 
 export interface CallOptions {

@@ -4,7 +4,7 @@ import { contract } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext } from "./context.js";
 import type { Engine } from "./engine.js";
-import { systemInfo } from "./system.js";
+import { systemInfo, whoami } from "./system.js";
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
 export function createRouter(engine: Engine) {
@@ -31,20 +31,20 @@ export function createRouter(engine: Engine) {
         spaces.update(context, space, change),
       ),
       start: os.spaces.start.handler(async ({ context, input, signal }) =>
-        spaces.show(await lifecycle.start(context, input.space, { signal })),
+        spaces.show(context, await lifecycle.start(context, input.space, { signal })),
       ),
       stop: os.spaces.stop.handler(async ({ context, input, signal }) =>
-        spaces.show(await lifecycle.stop(context, input.space, { signal })),
+        spaces.show(context, await lifecycle.stop(context, input.space, { signal })),
       ),
       restart: os.spaces.restart.handler(async ({ context, input, signal }) =>
-        spaces.show(await lifecycle.restart(context, input.space, { signal })),
+        spaces.show(context, await lifecycle.restart(context, input.space, { signal })),
       ),
       delete: os.spaces.delete.handler(async ({ context, input, signal }) => {
         await lifecycle.delete(context, input.space, input.force ?? false, { signal });
         return {};
       }),
       wait: os.spaces.wait.handler(async ({ context, input, signal }) =>
-        spaces.show(await lifecycle.wait(context, input, { signal })),
+        spaces.show(context, await lifecycle.wait(context, input, { signal })),
       ),
     },
     fields: {
@@ -143,6 +143,7 @@ export function createRouter(engine: Engine) {
     },
     system: {
       info: os.system.info.handler(({ context }) => systemInfo(engine.parts, context)),
+      whoami: os.system.whoami.handler(({ context }) => whoami(context)),
     },
   });
 }

@@ -105,12 +105,12 @@ export class Spaces {
     };
     requireSupported(spec, draft, driver);
     await this.#insert(draft, request.fields ?? {});
-    return await this.#finishCreate(draft, driver);
+    return await this.#finishCreate(context, draft, driver);
   }
 
   /** A space, by id or name. @throws SpacesError `SPACE_NOT_FOUND` */
   async get(context: CallContext, ref: string): Promise<Space> {
-    return await this.show(await findSpace(this.#parts.store, context.actor, ref));
+    return await this.show(context, await findSpace(this.#parts.store, context.actor, ref));
   }
 
   /** The actor's own spaces, oldest first, one page of them. */
@@ -142,7 +142,7 @@ export class Spaces {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
-      items: await this.#showAll(page),
+      items: await this.#showAll(context, page),
       ...(rows.length > limit && last !== undefined ? { nextCursor: last.id } : {}),
     };
   }
@@ -177,13 +177,13 @@ export class Spaces {
   }
 
   /** A row as the contract shows it. */
-  async show(row: SpaceRow): Promise<Space> {
-    const [space] = await this.#showAll([row]);
+  async show(context: CallContext, row: SpaceRow): Promise<Space> {
+    const [space] = await this.#showAll(context, [row]);
     if (space === undefined) throw new SpacesError("INTERNAL", "A space could not be shown.");
     return space;
   }
 
-  async #showAll(rows: readonly SpaceRow[]): Promise<Space[]> {
+  async #showAll(context: CallContext, rows: readonly SpaceRow[]): Promise<Space[]> {
     if (rows.length === 0) return [];
     const [fields, busy] = await Promise.all([
       this.#fields.shownOf(rows),
@@ -191,7 +191,7 @@ export class Spaces {
     ]);
     return rows.map((row) => ({
       ...spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle"),
-      workspace: workspaceOf(this.#parts.dataDir, row.id),
+      ...(context.local ? { workspace: workspaceOf(this.#parts.dataDir, row.id) } : {}),
     }));
   }
 
@@ -212,7 +212,7 @@ export class Spaces {
     }
   }
 
-  async #finishCreate(draft: SpaceRow, driver: Driver): Promise<Space> {
+  async #finishCreate(context: CallContext, draft: SpaceRow, driver: Driver): Promise<Space> {
     const operation = await Operation.claim(this.#parts.store, draft, "creating");
     if (operation === undefined) throw new SpacesError("CONFLICT");
     using _ = operation;
@@ -229,7 +229,7 @@ export class Spaces {
     }
     const row = await rowOf(this.#parts.store, draft.id);
     if (row === undefined) throw new SpacesError("SPACE_NOT_FOUND");
-    return await this.show(row);
+    return await this.show(context, row);
   }
 
   /** What was not created must not take up its name; what cannot be removed stays to be deleted. */

@@ -1,7 +1,19 @@
 /** Tells which binding answers and what it can use. */
-import type { SystemInfo } from "../contract/system.js";
+import type { SystemInfo, Whoami } from "../contract/system.js";
 import { VERSION } from "../version.js";
 import type { CallContext, EngineParts } from "./context.js";
+
+/** Who a call comes from. */
+export function whoami({ actor }: CallContext): Whoami {
+  const { id, name, roles, permissions, token } = actor;
+  return {
+    id,
+    name,
+    roles: [...roles],
+    permissions: [...permissions],
+    ...(token === undefined ? {} : { token }),
+  };
+}
 
 /** What this engine is and which of its drivers are usable, with the reason where one is not. */
 export async function systemInfo(parts: EngineParts, context: CallContext): Promise<SystemInfo> {
@@ -17,7 +29,7 @@ export async function systemInfo(parts: EngineParts, context: CallContext): Prom
     version: VERSION,
     binding: "in-process",
     installation: parts.installationId,
-    dataDir: parts.dataDir,
+    ...(context.local ? { dataDir: parts.dataDir } : {}),
     actor: {
       id: context.actor.id,
       name: context.actor.name,
