@@ -22,8 +22,14 @@ export function createRouter(engine: Engine) {
     });
   const { spaces, lifecycle, fields, templates, processes, background, forwards, scripts } = engine;
 
+  // Replaced one by one by what the other branches bring.
+  const pending = (): never => {
+    throw new SpacesError("UNSUPPORTED");
+  };
+
   return os.router({
     spaces: {
+      extend: os.spaces.extend.handler(pending),
       create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
       get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
       list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),
@@ -140,6 +146,36 @@ export function createRouter(engine: Engine) {
       run: os.scripts.run.handler(({ context, input, signal }) =>
         scripts.run(context, input, { signal }),
       ),
+    },
+    files: {
+      list: os.files.list.handler(pending),
+      stat: os.files.stat.handler(pending),
+      exists: os.files.exists.handler(pending),
+      read: os.files.read.handler(pending),
+      write: os.files.write.handler(pending),
+      mkdir: os.files.mkdir.handler(pending),
+      move: os.files.move.handler(pending),
+      copy: os.files.copy.handler(pending),
+      remove: os.files.remove.handler(pending),
+      download: os.files.download.handler(pending),
+      upload: os.files.upload.handler(pending),
+    },
+    users: {
+      create: os.users.create.handler(pending),
+      get: os.users.get.handler(pending),
+      list: os.users.list.handler(pending),
+      update: os.users.update.handler(pending),
+      delete: os.users.delete.handler(pending),
+    },
+    roles: {
+      list: os.roles.list.handler(pending),
+      save: os.roles.save.handler(pending),
+      delete: os.roles.delete.handler(pending),
+    },
+    tokens: {
+      create: os.tokens.create.handler(pending),
+      list: os.tokens.list.handler(pending),
+      revoke: os.tokens.revoke.handler(pending),
     },
     system: {
       info: os.system.info.handler(({ context }) => systemInfo(engine.parts, context)),
