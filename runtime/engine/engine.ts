@@ -13,6 +13,7 @@ import { Background } from "./background.js";
 import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
+import { Expiry } from "./expiry.js";
 import { Fields } from "./fields.js";
 import { Forwards } from "./forwards.js";
 import { Identity } from "./identity/identity.js";
@@ -37,6 +38,7 @@ export class Engine implements AsyncDisposable {
   readonly parts: EngineParts;
   readonly spaces: Spaces;
   readonly lifecycle: Lifecycle;
+  readonly expiry: Expiry;
   readonly fields: Fields;
   readonly templates: Templates;
   readonly processes: Processes;
@@ -55,7 +57,15 @@ export class Engine implements AsyncDisposable {
     this.fields = new Fields(parts);
     this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
-    this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
+    this.expiry = new Expiry(parts, this.lifecycle, this.#recovery);
+    this.spaces = new Spaces({
+      parts,
+      templates: this.templates,
+      fields: this.fields,
+      lifecycle: this.lifecycle,
+      expiry: this.expiry,
+      recovery: this.#recovery,
+    });
     this.#connections = new Connections(parts, this.#recovery);
     const activity = new Activity(parts.store);
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
@@ -80,11 +90,13 @@ export class Engine implements AsyncDisposable {
       onProgress: options.onProgress,
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
+    engine.expiry.sweepBehind();
     return engine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.identity[Symbol.dispose]();
+    await this.expiry.settle();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

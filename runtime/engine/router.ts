@@ -30,6 +30,7 @@ export function createRouter(engine: Engine) {
     forwards,
     scripts,
     identity,
+    expiry,
   } = engine;
 
   // Replaced one by one by what the other branches bring.
@@ -39,7 +40,9 @@ export function createRouter(engine: Engine) {
 
   return os.router({
     spaces: {
-      extend: os.spaces.extend.handler(pending),
+      extend: os.spaces.extend.handler(async ({ context, input }) =>
+        spaces.show(context, await expiry.extend(context, input.space, input.durationMs)),
+      ),
       create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
       get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
       list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),
