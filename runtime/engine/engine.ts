@@ -31,6 +31,8 @@ export interface EngineOptions {
   /** Driver for spaces whose template names none. */
   readonly driver?: string | undefined;
   readonly runScript: ScriptRunner;
+  /** The address at which native scripts in spaces reach the server that opens this engine. */
+  readonly publicUrl?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
 }
 
@@ -70,7 +72,7 @@ export class Engine implements AsyncDisposable {
     const activity = new Activity(parts.store);
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
     this.background = new Background(parts, this.#connections, this.fields, activity);
-    this.scripts = new Scripts(parts, this.processes);
+    this.scripts = new Scripts(parts, this.processes, this.identity.tokens);
   }
 
   /**
@@ -87,6 +89,7 @@ export class Engine implements AsyncDisposable {
       drivers: new DriverRegistry({ installationId, dataDir: options.dataDir }, options.driver),
       secrets: new SecretBox(options.dataDir),
       runScript: options.runScript,
+      publicUrl: options.publicUrl,
       onProgress: options.onProgress,
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));

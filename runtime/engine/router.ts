@@ -4,6 +4,7 @@ import { contract } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext } from "./context.js";
 import type { Engine } from "./engine.js";
+import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
@@ -18,7 +19,11 @@ export function createRouter(engine: Engine) {
           `The permission ${permission} is needed for this.`,
         );
       }
-      return await next();
+      try {
+        return await next();
+      } catch (error) {
+        throw context.local ? error : hideHostPathsOf(error, engine.parts.dataDir);
+      }
     });
   const {
     spaces,

@@ -16,6 +16,7 @@ import {
 } from "./driver-support.js";
 import type { Expiry } from "./expiry.js";
 import { definitionOf, type Fields } from "./fields.js";
+import { hideHostPaths } from "./host-paths.js";
 import { requireUser } from "./identity/user-rows.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { asSpacesError, Operation, rowOf } from "./operations.js";
@@ -219,10 +220,15 @@ export class Spaces {
       this.#fields.shownOf(rows),
       busyOf(this.#parts.store, rows),
     ]);
-    return rows.map((row) => ({
-      ...spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle"),
-      ...(context.local ? { workspace: workspaceOf(this.#parts.dataDir, row.id) } : {}),
-    }));
+    const { dataDir } = this.#parts;
+    return rows.map((row) => {
+      const space = spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle");
+      if (context.local) return { ...space, workspace: workspaceOf(dataDir, row.id) };
+      const { lastError, ...rest } = space;
+      return lastError === undefined
+        ? rest
+        : { ...rest, lastError: hideHostPaths(lastError, dataDir) };
+    });
   }
 
   async #insert(
