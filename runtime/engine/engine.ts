@@ -16,6 +16,7 @@ import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
 import { Files } from "./files.js";
 import { Forwards } from "./forwards.js";
+import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
@@ -44,11 +45,13 @@ export class Engine implements AsyncDisposable {
   readonly scripts: Scripts;
   readonly background: Background;
   readonly forwards: Forwards;
+  readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
+    this.identity = new Identity(parts.store);
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
@@ -84,6 +87,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.identity[Symbol.dispose]();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();
