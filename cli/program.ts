@@ -37,6 +37,7 @@ const GROUPS: readonly Group[] = [
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
+  { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },
   {
