@@ -5,7 +5,10 @@
  */
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
 import type { Duplex } from "node:stream";
+
+const SWEEP_MS = 1_000;
 
 interface Held {
   busy: number;
@@ -14,14 +17,22 @@ interface Held {
 
 export class ConnectionGuard {
   readonly #most: number;
+  readonly #silentMs: number;
+  readonly #timer: NodeJS.Timeout;
   readonly #held = new Map<Duplex, Held>();
   /** In the order in which they became idle. */
-  readonly #silent = new Set<Duplex>();
+  readonly #silent = new Map<Duplex, number>();
   readonly #idle = new Set<Duplex>();
 
-  /** @param most connections at once */
-  constructor(most: number) {
+  /**
+   * @param most connections at once
+   * @param silentMs milliseconds in which a connection must have asked something
+   */
+  constructor(most: number, silentMs: number) {
     this.#most = most;
+    this.#silentMs = silentMs;
+    // Node's own time-out for headers begins with their first byte.
+    this.#timer = setInterval(() => this.#dropSilent(), SWEEP_MS).unref();
   }
 
   get count(): number {
@@ -49,8 +60,9 @@ export class ConnectionGuard {
     this.#idle.delete(socket);
   }
 
-  /** Drops every connection. */
+  /** Drops every connection; none is to come any more. */
   closeAll(): void {
+    clearInterval(this.#timer);
     for (const socket of this.#held.keys()) socket.destroy();
   }
 
@@ -60,7 +72,7 @@ export class ConnectionGuard {
       return;
     }
     this.#held.set(socket, { busy: 0, asked: false });
-    this.#silent.add(socket);
+    this.#silent.set(socket, performance.now());
     socket.once("close", () => {
       this.#held.delete(socket);
       this.#silent.delete(socket);
@@ -75,13 +87,25 @@ export class ConnectionGuard {
     if (held.busy === 0) this.#idle.add(socket);
   }
 
+  #dropSilent(): void {
+    const before = performance.now() - this.#silentMs;
+    for (const [socket, since] of this.#silent) {
+      if (since > before) return;
+      this.#drop(socket);
+    }
+  }
+
   #dropOldest(): boolean {
-    const [oldest] = this.#silent.size > 0 ? this.#silent : this.#idle;
+    const [oldest] = this.#silent.size > 0 ? this.#silent.keys() : this.#idle;
     if (oldest === undefined) return false;
-    this.#held.delete(oldest);
-    this.#silent.delete(oldest);
-    this.#idle.delete(oldest);
-    oldest.destroy();
+    this.#drop(oldest);
     return true;
+  }
+
+  #drop(socket: Duplex): void {
+    this.#held.delete(socket);
+    this.#silent.delete(socket);
+    this.#idle.delete(socket);
+    socket.destroy();
   }
 }

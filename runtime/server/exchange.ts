@@ -174,6 +174,8 @@ function fail(
     response.destroy();
     return;
   }
+  // Nothing more is read from who has not said who it is.
+  if (known.actor === undefined) response.setHeader("connection", "close");
   known.error = sendProblem(request, response, failure, {
     requestId: known.requestId,
     instance: known.path === "" ? undefined : known.path,

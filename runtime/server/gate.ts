@@ -54,8 +54,8 @@ export function checkHeaders(request: IncomingMessage, most: number): void {
 /**
  * Who calls. Failures of one address are counted; a valid token is never refused for them, for many
  * callers may share an address.
- * @throws SpacesError `UNAUTHENTICATED`; `LIMIT_EXCEEDED` after too many failures;
- *   `LIMIT_EXCEEDED` for too many requests of the actor
+ * @throws SpacesError `UNAUTHENTICATED`; `LIMIT_EXCEEDED` after too many failures of the address, or
+ *   too many requests of the actor
  */
 export async function identify(parts: ServerParts, request: IncomingMessage): Promise<Actor> {
   const actor = parts.auth === "none" ? localActor() : await authenticate(parts, request);
@@ -64,9 +64,11 @@ export async function identify(parts: ServerParts, request: IncomingMessage): Pr
 }
 
 async function authenticate(parts: ServerParts, request: IncomingMessage): Promise<Actor> {
+  const token = bearerOf(request);
   try {
-    return await parts.host.engine.identity.authenticate(bearerOf(request));
+    return await parts.host.engine.identity.authenticate(token);
   } catch (error) {
+    // Who gives no token guesses none.
     if (SpacesError.isInstance(error) && error.code === "UNAUTHENTICATED") {
       await parts.admission.noteFailure(request.socket.remoteAddress ?? "socket");
     }

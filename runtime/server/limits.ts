@@ -17,7 +17,7 @@ export interface ServerLimits {
   readonly idleMs: number;
   /** Connections at once; beyond it the one that has idled longest is dropped. */
   readonly connections: number;
-  /** Requests of one actor in ten seconds, on average and at once. */
+  /** Requests of one actor in ten seconds. */
   readonly requestsPer10s: number;
   /** Failed authentications of one address in a minute. */
   readonly failedAuthPerMinute: number;
@@ -49,7 +49,7 @@ export const SERVER_LIMITS: ServerLimits = {
   bodyStallMs: 30_000,
   idleMs: 65_000,
   connections: 4096,
-  requestsPer10s: 50_000,
+  requestsPer10s: 100_000,
   failedAuthPerMinute: 60,
   callsPerActor: 256,
   calls: 1024,

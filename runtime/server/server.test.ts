@@ -6,6 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openServer } from "./server.js";
 import { openTestServer, type TestServer } from "./test-server.js";
 
+const codeOf = async (response: Response): Promise<string> =>
+  ((await response.json()) as { code: string }).code;
+
 let test: TestServer;
 beforeAll(async () => {
   test = await openTestServer();
@@ -108,9 +111,9 @@ describe("bytes", () => {
       method: "PUT",
       body: "text",
     });
-    expect([wrong.status, (await wrong.json()).code]).toEqual([422, "INVALID_INPUT"]);
+    expect([wrong.status, await codeOf(wrong)]).toEqual([422, "INVALID_INPUT"]);
     const absent = await test.fetch("/v1/spaces/first/files/content?path=absent");
-    expect([absent.status, (await absent.json()).code]).toEqual([404, "FILE_NOT_FOUND"]);
+    expect([absent.status, await codeOf(absent)]).toEqual([404, "FILE_NOT_FOUND"]);
   });
 });
 
