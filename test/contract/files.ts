@@ -441,7 +441,9 @@ export function filesSuite({ native, client, make, run }: FilesTraits): void {
       await files().remove({ space, path: "shared", recursive: true });
     });
 
-    it("follows symlinks that stay inside, and shows them as what they are", async () => {
+    // Virtual spaces make symlinks on Linux only.
+    const links = native || process.platform === "linux";
+    it.runIf(links)("follows symlinks that stay inside, and shows them as such", async () => {
       await write("real/file", "content");
       await inside("mkdir links && ln -s ../real links/dir && ln -s ../real/file links/file");
       expect(await read("links/file")).toBe("content");
