@@ -7,6 +7,7 @@ import type { Directory, HostPath } from "./directory.js";
 import { fileError, isOneOf } from "./file-error.js";
 import { makeDirectory, type Owner } from "./owner.js";
 import { checkCancelled } from "./registry-error.js";
+import { removeTree } from "./remove-tree.js";
 import { isTemporary, type Name, replaceFile } from "./temporary-files.js";
 
 interface CopyOptions {
@@ -71,11 +72,34 @@ function targetOf(host: HostPath): Buffer {
 
 /**
  * Copies a directory with all that is in it, symlinks as symlinks. Files go into a directory that
- * exists already.
+ * exists already; one that was made is removed again where the copy fails.
  * @throws SpacesError `CANCELLED`; an error with the kernel's code: `ENXIO` for a special file in
  *   it, `EEXIST`, `EINVAL` where it would be copied into itself
  */
 export async function copyTree(from: Name, to: Name, options: CopyOptions): Promise<void> {
+  const progress = { made: false };
+  try {
+    await copyLevels(from, to, options, progress);
+  } catch (error) {
+    if (progress.made) await removeIfThere(to);
+    throw error;
+  }
+}
+
+async function removeIfThere(name: Name): Promise<void> {
+  try {
+    await removeTree(name, undefined);
+  } catch (error) {
+    if (!isOneOf(error, "ENOENT")) throw error;
+  }
+}
+
+async function copyLevels(
+  from: Name,
+  to: Name,
+  options: CopyOptions,
+  progress: { made: boolean },
+): Promise<void> {
   using source = new Descent(from.directory);
   using target = new Descent(to.directory);
   const levels: Level[] = [];
@@ -86,7 +110,8 @@ export async function copyTree(from: Name, to: Name, options: CopyOptions): Prom
     if (source.here.identity === top) {
       throw fileError("EINVAL", "a directory cannot be copied into itself", "copy", "a directory");
     }
-    makeIfMissing(target.here, toName, options);
+    const made = makeIfMissing(target.here, toName, options);
+    if (top === undefined) progress.made = made;
     target.enter(toName);
     top ??= target.here.identity;
     const { mode } = lstatSync(`${source.here.host}/.`);
@@ -113,11 +138,14 @@ export async function copyTree(from: Name, to: Name, options: CopyOptions): Prom
   }
 }
 
-function makeIfMissing(directory: Directory, rawName: string, options: CopyOptions): void {
+/** @returns whether there was none */
+function makeIfMissing(directory: Directory, rawName: string, options: CopyOptions): boolean {
   try {
     makeDirectory(directory.raw(rawName), 0o700, options.owner);
+    return true;
   } catch (error) {
     if (!isOneOf(error, "EEXIST") || !options.overwrite) throw error;
+    return false;
   }
 }
 

@@ -356,6 +356,20 @@ export function filesSuite({ native, client, make, run }: FilesTraits): void {
       expect(await hashOf(body)).toEqual({ sha256, bytes: total });
     });
 
+    it("ends a download at its signal, and one that is left", async () => {
+      const aborter = new AbortController();
+      const input = { space, path: "streamed/large" };
+      const { body } = await files().download(input, { signal: aborter.signal });
+      const reader = body.getReader();
+      expect((await reader.read()).done).toBe(false);
+      aborter.abort();
+      const rest = async () => {
+        while (!(await reader.read()).done);
+      };
+      await expect(rest()).rejects.toThrow();
+      await (await files().download(input)).body.cancel();
+    });
+
     it("streams a range, and a file without a byte", async () => {
       await write("ranged", "0123456789");
       const { headers, body } = await files().download({
