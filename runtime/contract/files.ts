@@ -41,6 +41,7 @@ const errors = errorsOf(
   "DIRECTORY_NOT_EMPTY",
   "PATH_DENIED",
   "DISK_FULL",
+  "CONFLICT",
 );
 const root = "/spaces/{space}/files" as const;
 
@@ -54,11 +55,20 @@ export const filesContract = {
         ...inSpace,
         /** The workspace when absent. */
         path: pathSchema.optional(),
-        /** Also what is in the directories below; symlinks are listed and never entered. */
+        /**
+         * Also what is in the directories below, as far as a path reaches; symlinks are listed and
+         * never entered.
+         */
         recursive: z.boolean().optional(),
-        /** Only paths that match, relative to the listed directory, such as `src/*.ts`. */
+        /**
+         * Only paths that match, relative to the listed directory, such as `src/*.ts`: `*` and `?`
+         * within a name, `**` for any number of names, `[a-z]`, `{a,b}`. Names that begin with a dot
+         * only where the pattern says the dot.
+         */
         glob: textSchema(1024).min(1).optional(),
         ...pagingShape,
+        // Holds a path.
+        cursor: z.string().max(8192).optional(),
       }),
     )
     .output(z.object({ items: z.array(fileSchema), nextCursor: z.string().optional() })),

@@ -3,10 +3,11 @@ import { chmodSync, lstatSync, readlinkSync, symlinkSync, unlinkSync } from "nod
 import { lchown, opendir } from "node:fs/promises";
 import { copyContent, openContent } from "./content.js";
 import { Descent } from "./descent.js";
-import type { Directory } from "./directory.js";
+import type { Directory, HostPath } from "./directory.js";
 import { fileError, isOneOf } from "./file-error.js";
 import { makeDirectory, type Owner } from "./owner.js";
 import { checkCancelled } from "./registry-error.js";
+import { removeTree } from "./remove-tree.js";
 import { isTemporary, type Name, replaceFile } from "./temporary-files.js";
 
 interface CopyOptions {
@@ -52,20 +53,53 @@ export async function copyLink(
   to: Name,
   { owner, overwrite }: CopyOptions,
 ): Promise<void> {
+  const target = targetOf(from.directory.raw(from.rawName));
   const host = to.directory.raw(to.rawName);
   const found = lstatSync(host, { throwIfNoEntry: false });
   if (overwrite && found !== undefined && !found.isDirectory()) unlinkSync(host);
-  symlinkSync(readlinkSync(from.directory.raw(from.rawName), { encoding: "buffer" }), host);
+  symlinkSync(target, host);
   if (owner !== undefined) await lchown(host, owner.uid, owner.gid);
+}
+
+function targetOf(host: HostPath): Buffer {
+  try {
+    return readlinkSync(host, { encoding: "buffer" });
+  } catch (error) {
+    if (!isOneOf(error, "EINVAL")) throw error;
+    throw fileError("ESTALE", "is no symlink any more", "copy", "a symlink");
+  }
 }
 
 /**
  * Copies a directory with all that is in it, symlinks as symlinks. Files go into a directory that
- * exists already.
+ * exists already; one that was made is removed again where the copy fails.
  * @throws SpacesError `CANCELLED`; an error with the kernel's code: `ENXIO` for a special file in
  *   it, `EEXIST`, `EINVAL` where it would be copied into itself
  */
 export async function copyTree(from: Name, to: Name, options: CopyOptions): Promise<void> {
+  const progress = { made: false };
+  try {
+    await copyLevels(from, to, options, progress);
+  } catch (error) {
+    if (progress.made) await removeIfThere(to);
+    throw error;
+  }
+}
+
+async function removeIfThere(name: Name): Promise<void> {
+  try {
+    await removeTree(name, undefined);
+  } catch (error) {
+    if (!isOneOf(error, "ENOENT")) throw error;
+  }
+}
+
+async function copyLevels(
+  from: Name,
+  to: Name,
+  options: CopyOptions,
+  progress: { made: boolean },
+): Promise<void> {
   using source = new Descent(from.directory);
   using target = new Descent(to.directory);
   const levels: Level[] = [];
@@ -76,7 +110,8 @@ export async function copyTree(from: Name, to: Name, options: CopyOptions): Prom
     if (source.here.identity === top) {
       throw fileError("EINVAL", "a directory cannot be copied into itself", "copy", "a directory");
     }
-    makeIfMissing(target.here, toName, options);
+    const made = makeIfMissing(target.here, toName, options);
+    if (top === undefined) progress.made = made;
     target.enter(toName);
     top ??= target.here.identity;
     const { mode } = lstatSync(`${source.here.host}/.`);
@@ -103,11 +138,14 @@ export async function copyTree(from: Name, to: Name, options: CopyOptions): Prom
   }
 }
 
-function makeIfMissing(directory: Directory, rawName: string, options: CopyOptions): void {
+/** @returns whether there was none */
+function makeIfMissing(directory: Directory, rawName: string, options: CopyOptions): boolean {
   try {
     makeDirectory(directory.raw(rawName), 0o700, options.owner);
+    return true;
   } catch (error) {
     if (!isOneOf(error, "EEXIST") || !options.overwrite) throw error;
+    return false;
   }
 }
 

@@ -5,9 +5,10 @@
 import { rmdirSync, unlinkSync } from "node:fs";
 import { opendir, unlink } from "node:fs/promises";
 import { Descent } from "./descent.js";
-import { type Directory, rawOf } from "./directory.js";
+import type { Directory } from "./directory.js";
 import { isOneOf } from "./file-error.js";
 import { checkCancelled } from "./registry-error.js";
+import type { Name } from "./temporary-files.js";
 
 /** How often a directory is emptied again that others fill meanwhile, and a moved tree begun again. */
 const MOST_ATTEMPTS = 20;
@@ -25,18 +26,17 @@ interface Level {
 
 /**
  * Removes a file, a symlink, or a directory with all that is in it. Follows no symlink.
- * @param name in `directory`
+ * @param rawName in `directory`, as reading that with the encoding `latin1` gives it
  * @throws SpacesError `CANCELLED`; an error of Node: `ENOENT`, `EACCES`, `ENOTEMPTY` where others
  *   fill the directory faster than it is emptied
  */
 export async function removeTree(
-  directory: Directory,
-  name: string,
+  { directory, rawName }: Name,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await removeOnce(directory, rawOf(name), signal);
+      await removeOnce(directory, rawName, signal);
       return;
     } catch (error) {
       // Moved while it was being removed: what is still there is removed from the start.

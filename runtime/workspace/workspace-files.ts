@@ -20,6 +20,16 @@ import { listPage } from "./listing.js";
 import { makeDirectory, type Owner, ownerOf } from "./owner.js";
 import { checkCancelled, registryError } from "./registry-error.js";
 import { removeTree } from "./remove-tree.js";
+import type {
+  CallOptions,
+  Download,
+  ListRequest,
+  OnPath,
+  PutRequest,
+  RangeRequest,
+  TransferRequest,
+  WriteRequest,
+} from "./requests.js";
 import { renameToNew } from "./reservation.js";
 import { replaceFile } from "./temporary-files.js";
 import { receive } from "./upload.js";
@@ -27,57 +37,6 @@ import { receive } from "./upload.js";
 const DEFAULT_FILE_MODE = 0o644;
 const DEFAULT_DIRECTORY_MODE = 0o755;
 const DEFAULT_PAGE = 1000;
-
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-interface OnPath {
-  readonly path: string;
-}
-
-interface ListRequest {
-  readonly path?: string | undefined;
-  readonly recursive?: boolean | undefined;
-  readonly glob?: string | undefined;
-  readonly limit?: number | undefined;
-  readonly cursor?: string | undefined;
-}
-
-interface RangeRequest extends OnPath {
-  readonly offset: number;
-  readonly length?: number | undefined;
-}
-
-/** How a file is put in its place. */
-interface PutRequest extends OnPath {
-  readonly overwrite?: boolean | undefined;
-  readonly parents?: boolean | undefined;
-  readonly mode?: number | undefined;
-}
-
-interface WriteRequest extends PutRequest {
-  readonly content: string;
-  readonly encoding?: Encoding | undefined;
-  readonly append?: boolean | undefined;
-}
-
-interface TransferRequest {
-  readonly from: string;
-  readonly to: string;
-  readonly overwrite?: boolean | undefined;
-  readonly recursive?: boolean | undefined;
-}
-
-/** A file that is being sent. The body must be read to its end, or cancelled. */
-export interface Download {
-  readonly body: ReadableStream<Uint8Array>;
-  /** Bytes that follow. */
-  readonly bytes: number;
-  /** SHA-256 of the bytes that follow. */
-  readonly digest: Buffer;
-  readonly modifiedAt: Date;
-}
 
 /**
  * Every method throws `SpacesError`s: `INVALID_INPUT` and `PATH_DENIED` for what is no path inside,
@@ -236,13 +195,7 @@ export class WorkspaceFiles {
         } else if (found.isDirectory() && recursive) {
           requireInside(target, shown);
           requireNotInto(source, target, shown);
-          const isNew = lstatSync(target.host, { throwIfNoEntry: false }) === undefined;
-          try {
-            await copyTree(nameOf(source), nameOf(target), options);
-          } catch (error) {
-            if (isNew) await this.remove({ path: to, recursive: true, force: true });
-            throw error;
-          }
+          await copyTree(nameOf(source), nameOf(target), options);
         } else {
           await copyFile(nameOf(source), nameOf(target), options);
         }
@@ -267,7 +220,7 @@ export class WorkspaceFiles {
       await this.#at(path, { follow: false }, async (place, shown) => {
         requireInside(place, shown);
         if (!lstatSync(place.host).isDirectory()) unlinkSync(place.host);
-        else if (recursive) await removeTree(place.directory, place.name, signal);
+        else if (recursive) await removeTree(nameOf(place), signal);
         else rmdirSync(place.host);
       });
     } catch (error) {

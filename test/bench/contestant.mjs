@@ -11,6 +11,7 @@ export const CONTESTANTS = {
   library: new URL("./contestants/sebastianwessel.mjs", import.meta.url),
   vm: new URL("./contestants/node-vm.mjs", import.meta.url),
   bare: new URL("./contestants/bare-worker.mjs", import.meta.url),
+  files: new URL("./contestants/files.mjs", import.meta.url),
 };
 
 /** Longest a task may take before its process is given up, in milliseconds. */
