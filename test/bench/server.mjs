@@ -12,6 +12,7 @@ import { block, interleave, row, skipped, timed } from "./harness.mjs";
 
 const CONNECTIONS = 64;
 const STREAMS = 1000;
+const FOLLOWERS = 7;
 const STREAMED_MB = 300;
 const FILE_MB = 1024;
 
@@ -21,7 +22,9 @@ export async function measure({ stage, quick }) {
   }
   const { openBinding } = await stage.load("index");
   const dataDir = join(stage.temp, "server");
-  await using echo = await Child.start([fileURLToPath(new URL("./echo-server.mjs", import.meta.url))]);
+  await using echo = await Child.start([
+    fileURLToPath(new URL("./echo-server.mjs", import.meta.url)),
+  ]);
   const echoUrl = `http://127.0.0.1:${echo.line}/echo`;
   await using served = await Child.start([
     ...[stage.cli, "serve", "--port", "0", "--json", "--driver", "bubblewrap", "--data", dataDir],
@@ -95,12 +98,6 @@ class Child {
     return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
   }
 
-  /** The most memory that it occupied since the last reset, in MB. */
-  peakMb() {
-    const status = readFileSync(`/proc/${this.process.pid}/status`, "utf8");
-    return Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-  }
-
   async [Symbol.asyncDispose]() {
     const exit = once(this.process, "exit");
     this.process.kill("SIGTERM");
@@ -164,21 +161,28 @@ async function streamRate(client, space, megabytes) {
 
 /** Many followers at once: how long until all have what was printed, and what each costs. */
 async function manyStreams(client, served, space, count) {
-  const { id } = await client.processes.start({ space, command: "cat", args: [], input: true });
+  // A process can be followed eight times, of which one is left for its input.
+  const processes = await Promise.all(
+    Array.from({ length: Math.ceil(count / FOLLOWERS) }, async () => {
+      const cat = { space, command: "cat", args: [], input: true };
+      return (await client.processes.start(cat)).id;
+    }),
+  );
   const before = served.memoryMb();
   const streams = await Promise.all(
-    Array.from({ length: count }, () => client.processes.follow({ space, process: id })),
+    Array.from({ length: count }, (_, index) =>
+      client.processes.follow({ space, process: processes[index % processes.length] }),
+    ),
   );
   const readers = streams.map((stream) => stream[Symbol.asyncIterator]());
   const first = readers.map((reader) => reader.next());
   // All of them wait by now.
   await wait(500);
-  const took = await timed(async () => {
-    await client.processes.write({ space, process: id, data: btoa("x") });
-    await Promise.all(first);
-  });
+  const write = (input) =>
+    Promise.all(processes.map((id) => client.processes.write({ space, process: id, ...input })));
+  const took = await timed(() => Promise.all([write({ data: btoa("x") }), ...first]));
   const memory = (served.memoryMb() - before) / count;
-  await client.processes.write({ space, process: id, close: true });
+  await write({ close: true });
   await Promise.all(
     readers.map(async (reader) => {
       while (!(await reader.next()).done);
@@ -255,7 +259,12 @@ function rowsOf({ idle, call, exec, rate, stream, streams, files }) {
       unit: "ms",
       ours: streams.took,
     }),
-    row({ what: "server: memory of one such stream", unit: "MB", ours: streams.memory, kind: "size" }),
+    row({
+      what: "server: memory of one such stream",
+      unit: "MB",
+      ours: streams.memory,
+      kind: "size",
+    }),
     row({ what: "server: memory, idle with one space", unit: "MB", ours: idle, kind: "size" }),
     row({
       what: `server: upload of ${files.megabytes} MB`,
