@@ -3,9 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import Docker from "dockerode";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Binding } from "../../runtime/bindings/binding.js";
 import { openRemote } from "../../runtime/bindings/remote/open-remote.js";
+import type { Client } from "../../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../../runtime/contract/errors.js";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
 import { dockerAvailability } from "../support/docker.js";
@@ -90,6 +92,7 @@ describe.each([
         const result = await client.processes.run({ space, command: "echo alive" });
         expect(result.stdout).toBe("alive\n");
       }
+      expect(await containersOf(driver, client)).toEqual(await spaceIds(client));
       for (const space of starting) {
         expect((await client.spaces.start({ space })).status).toBe("running");
       }
@@ -120,3 +123,16 @@ describe.each([
     });
   });
 });
+
+async function spaceIds(client: Client): Promise<string[]> {
+  return (await client.spaces.list({ limit: 1000 })).items.map(({ id }) => id).sort();
+}
+
+/** The spaces of which the engine of Docker has a container; elsewhere there is nothing to orphan. */
+async function containersOf(driver: string, client: Client): Promise<(string | undefined)[]> {
+  if (driver !== "docker") return spaceIds(client);
+  const { installation } = await client.system.info();
+  const label = [`spaces.installation=${installation}`];
+  const containers = await new Docker().listContainers({ all: true, filters: { label } });
+  return containers.map(({ Labels }) => Labels["spaces.space"]).sort();
+}
