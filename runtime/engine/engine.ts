@@ -15,6 +15,7 @@ import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Expiry } from "./expiry.js";
 import { Fields } from "./fields.js";
+import { Files } from "./files.js";
 import { Forwards } from "./forwards.js";
 import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
@@ -42,6 +43,7 @@ export class Engine implements AsyncDisposable {
   readonly lifecycle: Lifecycle;
   readonly expiry: Expiry;
   readonly fields: Fields;
+  readonly files: Files;
   readonly templates: Templates;
   readonly processes: Processes;
   readonly scripts: Scripts;
@@ -57,6 +59,7 @@ export class Engine implements AsyncDisposable {
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
+    this.files = new Files(parts);
     this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
     this.expiry = new Expiry(parts, this.lifecycle, this.#recovery);
