@@ -35,7 +35,7 @@ async function openServer(config: Config, options: BindingOptions): Promise<Bind
   ]);
   return await openRemote({
     url: config.url?.value ?? "",
-    token: await tokenFor(config, options.token),
+    token: (await tokenFor(config, options.token))?.value,
     onProgress: options.onProgress,
   });
 }

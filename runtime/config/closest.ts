@@ -2,9 +2,9 @@
 
 /** The candidate that differs in the fewest letters, when these are few; undefined otherwise. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
-  const most = Math.max(1, Math.floor(word.length / 3));
+  const most = Math.max(2, Math.floor(word.length / 3));
   let best: string | undefined;
-  let least = most + 1;
+  let least = Math.min(most + 1, word.length);
   for (const candidate of candidates) {
     const distance = editsBetween(word.toLowerCase().slice(0, 64), candidate);
     if (distance < least) {

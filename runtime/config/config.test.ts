@@ -101,7 +101,7 @@ describe("configuration", () => {
     ["url: [1]\n", /:1:6: url: /],
     ["# a\nurl: ftp://x\n", /:2:6: url: "ftp:\/\/x" is no URL of a server/],
     ["url: http://me:secret@x\n", /:1:6: url: .*no user and no password/],
-    ["a: 1\n b: 2\n", /:2:/],
+    ["driver: a\n b: 2\n", /:\d:\d: Nested mappings/],
     ["binding: maybe\n", /:1:10: binding: /],
     ["driver: dockre\nbindng: local\n", /:2:1: bindng: is no setting/],
     ["- a\n", /:1:1: /],
@@ -139,7 +139,7 @@ describe("configuration", () => {
         suggestion: expect.stringContaining(`chmod 600 '${path}'`),
       });
       await chmod(path, 0o600);
-      expect(await tokenFor(await resolve())).toBe("spt_abc");
+      expect((await tokenFor(await resolve()))?.value).toBe("spt_abc");
     },
   );
 });
@@ -147,19 +147,19 @@ describe("configuration", () => {
 describe("the token that is sent", () => {
   it("is the variable's, else that of its file, else the profile's, else the stored one", async () => {
     await storeToken(HERE, "spt_stored", "me");
-    expect(await tokenFor(await resolve({ url: `${HERE}/v1/` }))).toBe("spt_stored");
+    expect((await tokenFor(await resolve({ url: `${HERE}/v1/` })))?.value).toBe("spt_stored");
     await user(`profiles:\n  work: { url: ${HERE}, token: spt_profile }\n`);
-    expect(await tokenFor(await resolve({ profile: "work" }))).toBe("spt_profile");
+    expect((await tokenFor(await resolve({ profile: "work" })))?.value).toBe("spt_profile");
     const file = join(root, "token");
     await writeFile(file, "spt_file\n");
     vi.stubEnv("SPACES_TOKEN_FILE", file);
-    expect(await tokenFor(await resolve({ profile: "work" }))).toBe("spt_file");
+    expect((await tokenFor(await resolve({ profile: "work" })))?.value).toBe("spt_file");
     vi.stubEnv("SPACES_TOKEN", "spt_env");
     await expect(tokenFor(await resolve({ url: HERE }))).rejects.toMatchObject({
       code: "INVALID_INPUT",
     });
     vi.stubEnv("SPACES_TOKEN_FILE", "");
-    expect(await tokenFor(await resolve({ profile: "work" }))).toBe("spt_env");
+    expect((await tokenFor(await resolve({ profile: "work" })))?.value).toBe("spt_env");
   });
 
   it("never goes to a server that a project's file names, unless it was stored for it", async () => {
@@ -174,8 +174,8 @@ describe("the token that is sent", () => {
       code: "UNAUTHENTICATED",
     });
     await storeToken("http://evil.example", "spt_for_it", "me");
-    expect(await tokenFor(await resolve())).toBe("spt_for_it");
-    expect(await tokenFor(await resolve({ url: "http://evil.example" }))).toBe("spt_env");
+    expect((await tokenFor(await resolve()))?.value).toBe("spt_for_it");
+    expect((await tokenFor(await resolve({ url: "http://evil.example" })))?.value).toBe("spt_env");
   });
 
   it("is not stored for a URL that only begins alike", async () => {

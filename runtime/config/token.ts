@@ -4,10 +4,11 @@
  */
 import { readFile } from "node:fs/promises";
 import { SpacesError } from "../contract/errors.js";
+import { credentialsPath } from "./paths.js";
 import type { Config, Setting } from "./resolve.js";
 
 /**
- * The token to send to the configured server; undefined where there is none.
+ * The token to send to the configured server, and where it is from; undefined where there is none.
  * @param given what the caller itself names, before everything else
  * @throws SpacesError `UNAUTHENTICATED` when the URL comes from a project's file and the only tokens
  *   at hand were not stored for it; `INVALID_INPUT` for a token file that cannot be read
@@ -16,13 +17,13 @@ export async function tokenFor(
   config: Config,
   given?: string,
   env: NodeJS.ProcessEnv = process.env,
-): Promise<string | undefined> {
+): Promise<Setting<string> | undefined> {
   const { url } = config;
   if (url === undefined) return undefined;
   const named = given === undefined ? await environmentToken(env) : explicit(given);
   if (url.origin.kind !== "project") {
-    if (named !== undefined) return named.value;
-    if (config.profileToken !== undefined) return config.profileToken.value;
+    if (named !== undefined) return named;
+    if (config.profileToken !== undefined) return config.profileToken;
   }
   const { storedToken } = await import("./credentials.js");
   const stored = await storedToken(url.value);
@@ -36,7 +37,8 @@ export async function tokenFor(
       },
     );
   }
-  return stored;
+  if (stored === undefined) return undefined;
+  return { value: stored, origin: { kind: "user", where: credentialsPath(env) } };
 }
 
 function explicit(value: string): Setting<string> {
