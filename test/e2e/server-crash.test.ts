@@ -6,13 +6,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Binding } from "../../runtime/bindings/binding.js";
-import { openRemote } from "../../runtime/bindings/remote/open-remote.js";
+import { openRemote } from "../../runtime/bindings/remote/remote.js";
 import type { Client } from "../../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../../runtime/contract/errors.js";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
 import { dockerAvailability } from "../support/docker.js";
 import { ensureTestImage } from "../support/docker-image.js";
-import { ServedProcess } from "../support/served.js";
+import { ServedProcess } from "../support/server-process.js";
 
 const docker = await dockerAvailability();
 const bubblewrap = await bubblewrapAvailability();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Binding } from "../../runtime/bindings/binding.js";
 import { openInProcess } from "../../runtime/bindings/in-process.js";
-import { openRemote } from "../../runtime/bindings/remote/open-remote.js";
+import { openRemote } from "../../runtime/bindings/remote/remote.js";
 import type { Client } from "../../runtime/contract/contract.js";
 import { openServer } from "../../runtime/server/server.js";
 

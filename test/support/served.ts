@@ -1,67 +1,49 @@
-/** Servers for tests that kill them: `spaces serve` as a process of its own on a given data directory. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { CLI } from "./cli.js";
+/** Serves an engine for tests, and opens the remote binding to it. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Binding } from "../../runtime/bindings/binding.js";
+import { openRemote, type RemoteOptions } from "../../runtime/bindings/remote/remote.js";
+import { openServer, type Server, type ServerOptions } from "../../runtime/server/server.js";
 
-interface ServeOptions {
+export interface Served extends AsyncDisposable {
+  readonly server: Server;
   readonly dataDir: string;
-  readonly driver: string;
-  /** Any free one when absent. */
-  readonly port?: number | undefined;
-  readonly flags?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly binding: Binding;
+  /** Another client of the same server. */
+  connect(options?: Partial<RemoteOptions>): Promise<Binding>;
 }
 
-/** A running `spaces serve`; disposing ends it as SIGTERM does. */
-export class ServedProcess implements AsyncDisposable {
-  readonly url: string;
-  readonly port: number;
-  /** The administrator's token, at the first start of a data directory. */
-  readonly adminToken: string | undefined;
-  readonly pid: number;
-  readonly #child: ChildProcess;
-
-  private constructor(child: ChildProcess, ready: { url: string; adminToken?: string }) {
-    this.#child = child;
-    this.url = ready.url;
-    this.port = Number(new URL(ready.url).port);
-    this.adminToken = ready.adminToken;
-    this.pid = child.pid ?? 0;
-  }
-
-  /** Starts it and waits until it answers. Fails with what it printed when it ends instead. */
-  static async start({ dataDir, driver, port = 0, flags = [], env = {} }: ServeOptions) {
-    const args = ["serve", "--json", "--port", String(port), "--data", dataDir];
-    const child = spawn(process.execPath, [CLI, ...args, "--driver", driver, ...flags], {
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let said = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said = (said + text).slice(-4096);
-    });
-    const line = await Promise.race([
-      once(createInterface({ input: child.stdout }), "line").then(([text]) => String(text)),
-      once(child, "exit").then(([code]) => {
-        throw new Error(`spaces serve ended with ${code}: ${said}`);
-      }),
-    ]);
-    return new ServedProcess(child, JSON.parse(line));
-  }
-
-  /** Ends it by a signal and waits until it is gone. */
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-      return this.#child.exitCode;
-    }
-    const exit = once(this.#child, "exit");
-    this.#child.kill(signal);
-    const [code] = await exit;
-    return code;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end("SIGTERM");
-  }
+/** Serves an engine on an empty data directory; disposing deletes all its spaces. */
+export async function openServed(options: Partial<ServerOptions> = {}): Promise<Served> {
+  const dataDir = await mkdtemp(join(tmpdir(), "spaces-served-"));
+  const server = await openServer({
+    dataDir,
+    port: 0,
+    auth: "none",
+    driver: "virtual",
+    ...options,
+  });
+  const bindings: Binding[] = [];
+  const connect = async (more: Partial<RemoteOptions> = {}): Promise<Binding> => {
+    const token = server.adminToken;
+    const binding = await openRemote({ url: server.url, token, ...more });
+    bindings.push(binding);
+    return binding;
+  };
+  const binding = await connect();
+  return {
+    server,
+    dataDir,
+    binding,
+    connect,
+    async [Symbol.asyncDispose]() {
+      for (const { id } of (await binding.client.spaces.list({ all: true })).items) {
+        await binding.client.spaces.delete({ space: id, force: true });
+      }
+      for (const each of bindings) await each[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
 }
