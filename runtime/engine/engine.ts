@@ -15,6 +15,7 @@ import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
 import { Forwards } from "./forwards.js";
+import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
@@ -42,11 +43,13 @@ export class Engine implements AsyncDisposable {
   readonly scripts: Scripts;
   readonly background: Background;
   readonly forwards: Forwards;
+  readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
+    this.identity = new Identity(parts.store);
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
@@ -81,6 +84,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.identity[Symbol.dispose]();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();
