@@ -79,7 +79,11 @@ export class SpaceFiles {
    * @throws SpacesError `FILE_NOT_FOUND`, `WRONG_FILE_TYPE`, `PATH_DENIED`, `LIMIT_EXCEEDED`;
    *   `INVALID_INPUT` for bytes that are no UTF-8
    */
-  async read(path: string, options: FileEncoding | ReadFileOptions = {}): Promise<FileContent> {
+  async read(
+    path: string,
+    // A string has a `length`, too: `object` keeps it from passing for options.
+    options: FileEncoding | (ReadFileOptions & object) = {},
+  ): Promise<FileContent> {
     const { signal, timeoutMs, ...range } = withEncoding(options);
     return await this.#connection.call(
       (client, call) => client.files.read({ space: this.#space, path, ...range }, call),
