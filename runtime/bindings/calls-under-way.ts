@@ -28,6 +28,7 @@ export class CallsUnderWay implements AsyncDisposable {
     try {
       const result = await running;
       if (isStream(result)) return untilEnd(result, release) as R;
+      if (hasBody(result)) return { ...result, body: bytesUntilEnd(result.body, release) };
       release();
       return result;
     } catch (error) {
@@ -58,6 +59,37 @@ export class CallsUnderWay implements AsyncDisposable {
 
 function isStream(result: unknown): result is AsyncIterable<unknown> {
   return typeof result === "object" && result !== null && Symbol.asyncIterator in result;
+}
+
+function hasBody(result: unknown): result is { body: ReadableStream<Uint8Array> } {
+  if (typeof result !== "object" || result === null || !("body" in result)) return false;
+  return result.body instanceof ReadableStream;
+}
+
+/** The bytes, and a call at their end. Reads no more than is asked for. */
+function bytesUntilEnd(
+  bytes: ReadableStream<Uint8Array>,
+  end: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = bytes.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        // Also of a stream that nobody reads.
+        reader.closed.then(end, (error) => {
+          end();
+          controller.error(error);
+        });
+      },
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /**

@@ -14,6 +14,7 @@ import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
+import { Files } from "./files.js";
 import { Forwards } from "./forwards.js";
 import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
@@ -38,6 +39,7 @@ export class Engine implements AsyncDisposable {
   readonly spaces: Spaces;
   readonly lifecycle: Lifecycle;
   readonly fields: Fields;
+  readonly files: Files;
   readonly templates: Templates;
   readonly processes: Processes;
   readonly scripts: Scripts;
@@ -53,6 +55,7 @@ export class Engine implements AsyncDisposable {
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
+    this.files = new Files(parts);
     this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);

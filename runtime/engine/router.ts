@@ -24,6 +24,7 @@ export function createRouter(engine: Engine) {
     spaces,
     lifecycle,
     fields,
+    files,
     templates,
     processes,
     background,
@@ -158,17 +159,34 @@ export function createRouter(engine: Engine) {
       ),
     },
     files: {
-      list: os.files.list.handler(pending),
-      stat: os.files.stat.handler(pending),
-      exists: os.files.exists.handler(pending),
-      read: os.files.read.handler(pending),
-      write: os.files.write.handler(pending),
-      mkdir: os.files.mkdir.handler(pending),
-      move: os.files.move.handler(pending),
-      copy: os.files.copy.handler(pending),
-      remove: os.files.remove.handler(pending),
-      download: os.files.download.handler(pending),
-      upload: os.files.upload.handler(pending),
+      list: os.files.list.handler(({ context, input, signal }) =>
+        files.list(context, input, { signal }),
+      ),
+      stat: os.files.stat.handler(({ context, input, signal }) =>
+        files.stat(context, input, { signal }),
+      ),
+      exists: os.files.exists.handler(({ context, input }) => files.exists(context, input)),
+      read: os.files.read.handler(({ context, input, signal }) =>
+        files.read(context, input, { signal }),
+      ),
+      write: os.files.write.handler(({ context, input, signal }) =>
+        files.write(context, input, { signal }),
+      ),
+      mkdir: os.files.mkdir.handler(({ context, input }) => files.mkdir(context, input)),
+      move: os.files.move.handler(({ context, input }) => files.move(context, input)),
+      copy: os.files.copy.handler(({ context, input, signal }) =>
+        files.copy(context, input, { signal }),
+      ),
+      remove: os.files.remove.handler(async ({ context, input, signal }) => {
+        await files.remove(context, input, { signal });
+        return {};
+      }),
+      download: os.files.download.handler(({ context, input, signal }) =>
+        files.download(context, input, { signal }),
+      ),
+      upload: os.files.upload.handler(({ context, input, signal }) =>
+        files.upload(context, input, { signal }),
+      ),
     },
     users: {
       create: os.users.create.handler(({ context, input }) =>
