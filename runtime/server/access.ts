@@ -1,8 +1,8 @@
 /** Who calls: told from the bearer token of a request. `exchange.ts` asks before anything else. */
 import type { IncomingMessage } from "node:http";
-import { localActor } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import type { Actor } from "../contract/permissions.js";
+import { localActor } from "../engine/identity/local-user.js";
 
 /** What the server needs of the engine's identity. */
 export interface Identity {

@@ -40,11 +40,11 @@ export async function* readEvents(
       if (rest.length > LARGEST_EVENT) throw foreignAnswer(url, "an event that is too large");
       for (const message of messages) {
         const kind = message.event ?? (message.data === undefined ? undefined : "message");
-        if (kind === "error") throw eventFailure(url, valueOf(message, url));
-        if (kind === "done") return valueOf(message, url);
+        if (kind === "error") throw eventFailure(url, dataOf(message, url));
+        if (kind === "done") return dataOf(message, url);
         if (kind !== "message") continue;
         clearTimeout(timer);
-        yield valueOf(message, url);
+        yield dataOf(message, url);
       }
       timer.refresh();
     }
@@ -57,7 +57,7 @@ export async function* readEvents(
   throw foreignAnswer(url, "a stream ended in the middle", "transient");
 }
 
-function valueOf({ data }: EventMessage, url: string): unknown {
+function dataOf({ data }: EventMessage, url: string): unknown {
   if (data === undefined || data === "") return undefined;
   try {
     return JSON.parse(data);
