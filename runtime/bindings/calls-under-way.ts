@@ -28,6 +28,7 @@ export class CallsUnderWay implements AsyncDisposable {
     try {
       const result = await running;
       if (isStream(result)) return untilEnd(result, release) as R;
+      if (hasBody(result)) return { ...result, body: bytesUntilEnd(result.body, release) };
       release();
       return result;
     } catch (error) {
@@ -36,10 +37,23 @@ export class CallsUnderWay implements AsyncDisposable {
     }
   }
 
+  /** How many calls are under way. */
+  get count(): number {
+    return this.#running.size;
+  }
+
+  /**
+   * Cancels every call that is under way.
+   * @param reason what the calls' signals tell
+   */
+  cancel(reason?: unknown): void {
+    for (const either of [...this.#running.keys()]) either.abort(reason);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    const running = [...this.#running];
-    for (const [either] of running) either.abort();
-    await Promise.allSettled(running.map(([, call]) => call));
+    const running = [...this.#running.values()];
+    this.cancel();
+    await Promise.allSettled(running);
   }
 }
 
@@ -47,10 +61,66 @@ function isStream(result: unknown): result is AsyncIterable<unknown> {
   return typeof result === "object" && result !== null && Symbol.asyncIterator in result;
 }
 
-async function* untilEnd(stream: AsyncIterable<unknown>, end: () => void) {
-  try {
-    yield* stream;
-  } finally {
-    end();
-  }
+function hasBody(result: unknown): result is { body: ReadableStream<Uint8Array> } {
+  if (typeof result !== "object" || result === null || !("body" in result)) return false;
+  return result.body instanceof ReadableStream;
+}
+
+/** The bytes, and a call at their end. Reads no more than is asked for. */
+function bytesUntilEnd(
+  bytes: ReadableStream<Uint8Array>,
+  end: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = bytes.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        // Also of a stream that nobody reads.
+        reader.closed.then(end, (error) => {
+          end();
+          controller.error(error);
+        });
+      },
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * The stream, and a call at its end. Not a generator: those do nothing at all when they are given up
+ * before the first piece is asked for.
+ */
+function untilEnd(stream: AsyncIterable<unknown>, end: () => void): AsyncIterableIterator<unknown> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const endWith = async (step: Promise<IteratorResult<unknown>>) => {
+    try {
+      const result = await step;
+      if (result.done === true) end();
+      return result;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+  return {
+    next: () => endWith(iterator.next()),
+    return: async (value) => {
+      end();
+      return (await iterator.return?.(value)) ?? { done: true, value };
+    },
+    throw: async (error) => {
+      end();
+      if (iterator.throw === undefined) throw error;
+      return iterator.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }

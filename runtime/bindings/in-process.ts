@@ -1,11 +1,10 @@
 /** The in-process binding: the contract answered by an engine in this process. */
-import { userInfo } from "node:os";
 import { createRouterClient, ORPCError } from "@orpc/server";
 import type { Client } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
-import { type Actor, ALL_PERMISSIONS } from "../contract/permissions.js";
 import type { CallContext, ScriptRunner } from "../engine/context.js";
 import { Engine } from "../engine/engine.js";
+import { localActor } from "../engine/identity/local-user.js";
 import { createRouter } from "../engine/router.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
@@ -112,12 +111,6 @@ async function openEngine(options: Parameters<typeof Engine.open>[0]): Promise<E
   } catch (error) {
     throw toSpacesError(error);
   }
-}
-
-/** The user of the operating system, who may do everything. */
-export function localActor(): Actor {
-  const { username } = userInfo();
-  return { id: username, name: username, permissions: new Set(ALL_PERMISSIONS), roles: ["admin"] };
 }
 
 interface ValidationIssue {

@@ -27,6 +27,11 @@ export interface Actor {
   /** What this call may do: what the user's roles allow, within what the token was made for. */
   readonly permissions: ReadonlySet<Permission>;
   readonly roles: readonly string[];
+  /**
+   * What the call is limited to whatever its user may: by its token's scope, or by what a script was
+   * granted. Absent where nothing limits it.
+   */
+  readonly scope?: ReadonlySet<Permission> | undefined;
   /** The token that the call came with; absent for a local user. */
   readonly token?: ActorToken | undefined;
 }

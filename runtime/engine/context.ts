@@ -13,6 +13,8 @@ export interface CallContext {
   readonly depth: number;
   /** Whether the caller is on this machine: only then it is shown host paths. */
   readonly local: boolean;
+  /** Whether a script calls that was granted only a part of what its starter may do. */
+  readonly granted?: boolean | undefined;
 }
 
 export interface CallOptions {

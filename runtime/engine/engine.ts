@@ -14,7 +14,9 @@ import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
 import { Fields } from "./fields.js";
+import { Files } from "./files.js";
 import { Forwards } from "./forwards.js";
+import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
@@ -37,19 +39,23 @@ export class Engine implements AsyncDisposable {
   readonly spaces: Spaces;
   readonly lifecycle: Lifecycle;
   readonly fields: Fields;
+  readonly files: Files;
   readonly templates: Templates;
   readonly processes: Processes;
   readonly scripts: Scripts;
   readonly background: Background;
   readonly forwards: Forwards;
+  readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
+    this.identity = new Identity(parts.store);
     this.#recovery = new Recovery(parts);
     this.templates = new Templates(parts);
     this.fields = new Fields(parts);
+    this.files = new Files(parts);
     this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
     this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
@@ -81,6 +87,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.identity[Symbol.dispose]();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

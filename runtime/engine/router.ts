@@ -20,7 +20,18 @@ export function createRouter(engine: Engine) {
       }
       return await next();
     });
-  const { spaces, lifecycle, fields, templates, processes, background, forwards, scripts } = engine;
+  const {
+    spaces,
+    lifecycle,
+    fields,
+    files,
+    templates,
+    processes,
+    background,
+    forwards,
+    scripts,
+    identity,
+  } = engine;
 
   // Replaced one by one by what the other branches bring.
   const pending = (): never => {
@@ -148,34 +159,68 @@ export function createRouter(engine: Engine) {
       ),
     },
     files: {
-      list: os.files.list.handler(pending),
-      stat: os.files.stat.handler(pending),
-      exists: os.files.exists.handler(pending),
-      read: os.files.read.handler(pending),
-      write: os.files.write.handler(pending),
-      mkdir: os.files.mkdir.handler(pending),
-      move: os.files.move.handler(pending),
-      copy: os.files.copy.handler(pending),
-      remove: os.files.remove.handler(pending),
-      download: os.files.download.handler(pending),
-      upload: os.files.upload.handler(pending),
+      list: os.files.list.handler(({ context, input, signal }) =>
+        files.list(context, input, { signal }),
+      ),
+      stat: os.files.stat.handler(({ context, input, signal }) =>
+        files.stat(context, input, { signal }),
+      ),
+      exists: os.files.exists.handler(({ context, input }) => files.exists(context, input)),
+      read: os.files.read.handler(({ context, input, signal }) =>
+        files.read(context, input, { signal }),
+      ),
+      write: os.files.write.handler(({ context, input, signal }) =>
+        files.write(context, input, { signal }),
+      ),
+      mkdir: os.files.mkdir.handler(({ context, input }) => files.mkdir(context, input)),
+      move: os.files.move.handler(({ context, input }) => files.move(context, input)),
+      copy: os.files.copy.handler(({ context, input, signal }) =>
+        files.copy(context, input, { signal }),
+      ),
+      remove: os.files.remove.handler(async ({ context, input, signal }) => {
+        await files.remove(context, input, { signal });
+        return {};
+      }),
+      download: os.files.download.handler(({ context, input, signal }) =>
+        files.download(context, input, { signal }),
+      ),
+      upload: os.files.upload.handler(({ context, input, signal }) =>
+        files.upload(context, input, { signal }),
+      ),
     },
     users: {
-      create: os.users.create.handler(pending),
-      get: os.users.get.handler(pending),
-      list: os.users.list.handler(pending),
-      update: os.users.update.handler(pending),
-      delete: os.users.delete.handler(pending),
+      create: os.users.create.handler(({ context, input }) =>
+        identity.users.create(context, input),
+      ),
+      get: os.users.get.handler(({ input }) => identity.users.get(input.user)),
+      list: os.users.list.handler(async () => ({ items: await identity.users.list() })),
+      update: os.users.update.handler(({ context, input: { user, ...change } }) =>
+        identity.users.update(context, user, change),
+      ),
+      delete: os.users.delete.handler(async ({ context, input }) => {
+        await identity.users.delete(context, input.user);
+        return {};
+      }),
     },
     roles: {
-      list: os.roles.list.handler(pending),
-      save: os.roles.save.handler(pending),
-      delete: os.roles.delete.handler(pending),
+      list: os.roles.list.handler(async () => ({ items: await identity.roles.list() })),
+      save: os.roles.save.handler(({ context, input }) => identity.roles.save(context, input)),
+      delete: os.roles.delete.handler(async ({ input }) => {
+        await identity.roles.delete(input.role);
+        return {};
+      }),
     },
     tokens: {
-      create: os.tokens.create.handler(pending),
-      list: os.tokens.list.handler(pending),
-      revoke: os.tokens.revoke.handler(pending),
+      create: os.tokens.create.handler(({ context, input }) =>
+        identity.tokens.create(context, input),
+      ),
+      list: os.tokens.list.handler(async ({ context, input }) => ({
+        items: await identity.tokens.list(context, input.user),
+      })),
+      revoke: os.tokens.revoke.handler(async ({ context, input }) => {
+        await identity.tokens.revoke(context, input.token);
+        return {};
+      }),
     },
     system: {
       info: os.system.info.handler(({ context }) => systemInfo(engine.parts, context)),

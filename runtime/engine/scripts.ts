@@ -1,15 +1,15 @@
 /** Stored scripts: kept by owner and name, run in a sandbox or natively inside of a space. */
 import { randomBytes } from "node:crypto";
-import { open, rm } from "node:fs/promises";
-import { join, posix } from "node:path";
+import { posix } from "node:path";
 import { SpacesError } from "../contract/errors.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
 import type { ScriptResult } from "../interpreter/types.js";
 import type { ScriptRow, SpaceRow } from "../store/tables.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import { workspaceFiles } from "./files.js";
 import { notRunning } from "./lifecycle.js";
 import type { Processes } from "./processes.js";
-import { findSpace, WORKSPACE_MOUNT, workspaceOf } from "./space-rows.js";
+import { findSpace, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** How deep scripts may run scripts; a script that runs itself would never end. */
 const DEEPEST = 8;
@@ -153,12 +153,14 @@ export class Scripts {
     signal: AbortSignal | undefined,
   ): Promise<ScriptRun> {
     const name = `.spaces-script-${randomBytes(8).toString("hex")}`;
-    const hostPath = join(workspaceOf(this.#parts.dataDir, row.id), name);
-    // `wx` refuses a name that exists, also as a symlink that a process in the space put there.
-    const file = await open(hostPath, "wx", 0o755);
+    const files = await workspaceFiles(this.#parts, row.id);
     try {
-      await file.writeFile(script.source);
-      await file.close();
+      await files.write({
+        path: name,
+        content: script.source,
+        mode: 0o755,
+        overwrite: false,
+      });
       const result = await this.#processes.run(
         context,
         row.id,
@@ -177,7 +179,7 @@ export class Scripts {
         ...nativeError(script, result.exitCode, result.timedOut),
       };
     } finally {
-      await rm(hostPath, { force: true });
+      await files.remove({ path: name, force: true });
     }
   }
 }

@@ -102,6 +102,7 @@ export class Spaces {
       updated_at: now,
       started_at: null,
       last_active_at: null,
+      expires_at: null,
     };
     requireSupported(spec, draft, driver);
     await this.#insert(draft, request.fields ?? {});

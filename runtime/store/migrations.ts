@@ -110,6 +110,65 @@ const migrations: Readonly<Record<string, Migration>> = {
         on forwards (coalesce(source_id, ''), local_port)`.execute(db);
     },
   },
+  "0003-identity": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("users")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("name", "text", (column) => column.notNull().unique())
+        .addColumn("disabled", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .execute();
+
+      await db.schema
+        .createTable("roles")
+        .addColumn("name", "text", (column) => column.primaryKey())
+        .addColumn("description", "text", (column) => column.notNull())
+        .addColumn("permissions", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .execute();
+
+      // No reference to `roles`: the built-in ones are not in that table.
+      await db.schema
+        .createTable("user_roles")
+        .addColumn("user_id", "text", (column) =>
+          column.notNull().references("users.id").onDelete("cascade"),
+        )
+        .addColumn("role", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("user_roles_key", ["user_id", "role"])
+        .execute();
+      await db.schema.createIndex("user_roles_role").on("user_roles").column("role").execute();
+
+      await db.schema
+        .createTable("tokens")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("hash", "text", (column) => column.notNull().unique())
+        .addColumn("user_id", "text", (column) =>
+          column.notNull().references("users.id").onDelete("cascade"),
+        )
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("kind", "text", (column) => column.notNull())
+        .addColumn("scope", "text")
+        .addColumn("parent_id", "text", (column) =>
+          column.references("tokens.id").onDelete("set null"),
+        )
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("expires_at", "text")
+        .addColumn("last_used_at", "text")
+        .addColumn("revoked_at", "text")
+        .execute();
+      await db.schema.createIndex("tokens_user").on("tokens").column("user_id").execute();
+      await db.schema.createIndex("tokens_parent").on("tokens").column("parent_id").execute();
+
+      await db.schema.alterTable("spaces").addColumn("expires_at", "text").execute();
+      await db.schema
+        .createIndex("spaces_expiry")
+        .on("spaces")
+        .column("expires_at")
+        .where(sql.ref("expires_at"), "is not", null)
+        .execute();
+    },
+  },
 };
 
 export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1);

@@ -9,6 +9,10 @@ export interface Tables {
   scripts: ScriptTable;
   processes: ProcessTable;
   forwards: ForwardTable;
+  users: UserTable;
+  roles: RoleTable;
+  user_roles: UserRoleTable;
+  tokens: TokenTable;
 }
 
 interface InstallationTable {
@@ -47,6 +51,8 @@ interface SpaceTable {
   updated_at: string;
   started_at: string | null;
   last_active_at: string | null;
+  /** When the space is deleted by itself; null where it stays. */
+  expires_at: string | null;
 }
 export type SpaceRow = Selectable<SpaceTable>;
 
@@ -98,3 +104,45 @@ interface ForwardTable {
   created_at: string;
 }
 export type ForwardRow = Selectable<ForwardTable>;
+
+interface UserTable {
+  id: string;
+  name: string;
+  /** 1 where its tokens are refused. */
+  disabled: ColumnType<number, number | undefined, number>;
+  created_at: string;
+}
+export type UserRow = Selectable<UserTable>;
+
+/** The roles that users add; the built-in ones are constants. */
+interface RoleTable {
+  name: string;
+  description: string;
+  /** JSON array of permissions. */
+  permissions: string;
+  updated_at: string;
+}
+export type RoleRow = Selectable<RoleTable>;
+
+interface UserRoleTable {
+  user_id: string;
+  role: string;
+}
+
+interface TokenTable {
+  id: string;
+  /** SHA-256 of the token's text, in hex. */
+  hash: string;
+  user_id: string;
+  name: string;
+  kind: "user" | "script";
+  /** JSON array of the permissions that it is limited to; null where it has all of its user's. */
+  scope: string | null;
+  /** The token that it was made with. */
+  parent_id: string | null;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  revoked_at: string | null;
+}
+export type TokenRow = Selectable<TokenTable>;
