@@ -39,11 +39,6 @@ export function createRouter(engine: Engine) {
     expiry,
   } = engine;
 
-  // Replaced one by one by what the other branches bring.
-  const pending = (): never => {
-    throw new SpacesError("UNSUPPORTED");
-  };
-
   return os.router({
     spaces: {
       extend: os.spaces.extend.handler(async ({ context, input }) =>
