@@ -1,6 +1,7 @@
 /** Computes what can stand at the end of an unfinished command line, from the tree of commands. */
 import type { Argument, Command, Option } from "commander";
 import type { Client } from "../runtime/contract/contract.js";
+import { PERMISSIONS } from "../runtime/contract/permissions.js";
 import { placeOf } from "./cp.js";
 import { shortId } from "./process-ids.js";
 import { commandLine, stateOf } from "./processes.js";
@@ -115,6 +116,23 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
       const { items } = await (await client()).scripts.list({});
       return items.map((script) => line(script.name, script.description));
     }
+    case "user": {
+      const { items } = await (await client()).users.list({});
+      return items.map((user) => line(user.name, user.roles.join(",")));
+    }
+    case "role":
+    case "roles": {
+      const { items } = await (await client()).roles.list({});
+      return items.map((role) => line(role.name, role.description));
+    }
+    case "token": {
+      const { items } = await (await client()).tokens.list({});
+      return items.map((token) => line(token.id, token.name));
+    }
+    case "scope":
+    case "grant":
+    case "permissions":
+      return Object.entries(PERMISSIONS).map(([name, meaning]) => line(name, meaning));
     case "driver":
       return DRIVERS;
     case "file":

@@ -24,7 +24,7 @@ interface Group {
 const GROUPS: readonly Group[] = [
   { names: ["run"], load: async () => defineRun },
   {
-    names: ["create", "list", "show", "start", "stop", "restart", "delete"],
+    names: ["create", "list", "show", "start", "stop", "restart", "extend", "delete"],
     load: async () => (await import("./spaces.js")).defineSpaces,
   },
   { names: ["exec"], load: async () => (await import("./exec.js")).defineExec },
@@ -40,6 +40,10 @@ const GROUPS: readonly Group[] = [
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
   { names: ["login", "logout"], load: async () => (await import("./login.js")).defineLogin },
+  { names: ["whoami"], load: async () => (await import("./whoami.js")).defineWhoami },
+  { names: ["users"], load: async () => (await import("./users.js")).defineUsers },
+  { names: ["roles"], load: async () => (await import("./roles.js")).defineRoles },
+  { names: ["tokens"], load: async () => (await import("./tokens.js")).defineTokens },
   { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },

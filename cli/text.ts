@@ -96,6 +96,22 @@ export function table(
   return [title(line(head)), ...cells.map(line)].map((text) => `${text}\n`).join("");
 }
 
+/**
+ * Lays out labelled values, a line each; those without a value are left out.
+ * @param values control characters are escaped
+ * @param label how labels are shown, such as in bold
+ */
+export function details(
+  values: readonly (readonly [label: string, value: string | undefined])[],
+  label: (text: string) => string,
+): string {
+  const shown = values.filter(([, value]) => value !== undefined && value !== "");
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown
+    .map(([name, value = ""]) => `${label(`${name}:`.padEnd(width + 1))}  ${printable(value)}\n`)
+    .join("");
+}
+
 const UNITS: readonly (readonly [string, number])[] = [
   ["day", 86_400],
   ["hour", 3600],

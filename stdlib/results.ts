@@ -20,6 +20,7 @@ export interface HostSpace {
   readonly fields: object;
   readonly createdAt: unknown;
   readonly updatedAt: unknown;
+  readonly expiresAt?: unknown;
   readonly startedAt?: unknown;
   readonly lastError?: unknown;
   readonly lastActiveAt?: unknown;
@@ -86,6 +87,7 @@ export function spaceForScript(space: HostSpace) {
       image: space.image,
       workdir: space.workdir,
       workspace: space.workspace,
+      expires_at: space.expiresAt,
       started_at: space.startedAt,
       last_active_at: space.lastActiveAt,
       last_error: space.lastError,

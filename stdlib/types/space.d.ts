@@ -84,6 +84,18 @@ declare module "space" {
   export function is_running(): boolean;
 
   /**
+   * Puts off the time at which a space is deleted by itself.
+   *
+   * @example
+   * spaces.extend("test", 3600);
+   *
+   * @param duration Seconds that are added to the time at which it expires.
+   * @returns When it expires now.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_EXPIRED`, `CONFLICT` for one that never expires
+   */
+  export function extend(duration: number): string;
+
+  /**
    * Everything about one space.
    *
    * @example
