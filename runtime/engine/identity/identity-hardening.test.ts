@@ -217,6 +217,18 @@ describe("a user", () => {
   });
 });
 
+describe("a template in use", () => {
+  it("names no space of another owner", async () => {
+    await test.local.templates.apply({ source: "name: mine\n" });
+    await test.local.spaces.create({ name: "hidden", template: "mine" });
+    const ann = await add("ann", ["ManageTemplates"]);
+    const deletion = (client: typeof ann) =>
+      client.templates.delete({ template: "mine" }).catch((error) => error.message);
+    expect(await deletion(ann)).not.toContain("hidden");
+    expect(await deletion(test.local)).toContain("hidden");
+  });
+});
+
 describe("answers to callers on other machines", () => {
   it("hold no path of the data directory", async () => {
     const ann = await add("ann", ["UseSpaces"]);
