@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { type AgentOptions, type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { HttpProxyAgent } from "http-proxy-agent";
@@ -52,10 +53,27 @@ export function createAgents(address: ServerAddress, connectTimeoutMs: number): 
     return agentsOf(limited(agent, connectTimeoutMs));
   }
   const checked = proxyUrl(proxy);
-  const tunnel = (): HttpAgent => limited(new HttpsProxyAgent(checked, options), connectTimeoutMs);
+  const tunnel = (): HttpAgent => limited(new TunnelAgent(checked, options), connectTimeoutMs);
   if (secure) return agentsOf(tunnel());
   return agentsOf(limited(new HttpProxyAgent(checked, options), connectTimeoutMs), tunnel());
 }
+
+/** A tunnel through a proxy, within which the server is trusted as it is without one. */
+class TunnelAgent extends HttpsProxyAgent<string> {
+  readonly #authorities: readonly string[] | undefined;
+
+  constructor(proxy: URL, options: AgentOptions & { readonly ca?: string[] }) {
+    super(proxy, options);
+    this.#authorities = options.ca;
+  }
+
+  override connect(request: ClientRequest, options: AgentConnectOpts): Promise<Socket> {
+    if (this.#authorities === undefined) return super.connect(request, options);
+    return super.connect(request, { ...options, ca: [...this.#authorities] } as AgentConnectOpts);
+  }
+}
+
+type AgentConnectOpts = Parameters<HttpsProxyAgent<string>["connect"]>[1];
 
 function agentsOf(calls: HttpAgent, sockets: HttpAgent = calls): Agents {
   return {

@@ -69,7 +69,11 @@ export class AttachmentSocket {
         resolve(this.#failure ?? this.#ended(code, reason)),
       );
     });
-    this.#socket.on("error", (cause) => this.#fail(this.#failureOf(cause)));
+    this.#socket.on("error", (cause) => {
+      this.#fail(this.#failureOf(cause));
+      // It would wait for the other end to close in good order, which one that errs may never do.
+      this.#socket.terminate();
+    });
     this.#socket.on("unexpected-response", (request, response) => {
       void refusal(this.#url, response).then((failure) => {
         this.#fail(failure);
