@@ -5,9 +5,9 @@
 import { readFileSync } from "node:fs";
 import { type AgentOptions, type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { rootCertificates } from "node:tls";
+import { checkServerIdentity, type PeerCertificate, rootCertificates } from "node:tls";
 import { HttpProxyAgent } from "http-proxy-agent";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
@@ -68,8 +68,18 @@ class TunnelAgent extends HttpsProxyAgent<string> {
   }
 
   override connect(request: ClientRequest, options: AgentConnectOpts): Promise<Socket> {
-    if (this.#authorities === undefined) return super.connect(request, options);
-    return super.connect(request, { ...options, ca: [...this.#authorities] } as AgentConnectOpts);
+    const { host } = options;
+    return super.connect(request, {
+      ...options,
+      ...(this.#authorities === undefined ? {} : { ca: [...this.#authorities] }),
+      // Without a name to check, as with an IP address, the tunnel would take a certificate of localhost.
+      ...(typeof host === "string" && isIP(host) !== 0
+        ? {
+            checkServerIdentity: (_name: string, cert: PeerCertificate) =>
+              checkServerIdentity(host, cert),
+          }
+        : {}),
+    } as AgentConnectOpts);
   }
 }
 
