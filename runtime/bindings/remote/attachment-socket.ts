@@ -196,7 +196,7 @@ export class AttachmentSocket {
     } else if (type === "stderr" && typeof data === "string" && isCount(offset)) {
       this.#onEvent({ type, data: Buffer.from(data, "base64"), offset });
     } else if (type === "lost" && isStream(stream) && isCount(bytes)) {
-      if (stream === "stdout" && this.#stdout !== undefined) this.#stdout += bytes;
+      // The position is told behind what was lost.
       this.#onEvent({ type, stream, bytes });
     } else if (type === "exit" && isCount(exitCode)) {
       this.#onReady?.();

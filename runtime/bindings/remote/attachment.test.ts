@@ -50,7 +50,9 @@ describe("an attachment to a server", () => {
     const server = await serve((socket, url) => {
       expect(url.pathname).toBe(`/v1/spaces/box/processes/${TARGET.process}/attach`);
       expect(url.searchParams.get("stdoutOffset")).toBe("7");
-      tell(socket, { type: "position", stdout: 7 });
+      // Four bytes are no longer kept: the position is behind them.
+      tell(socket, { type: "position", stdout: 11 });
+      tell(socket, { type: "lost", stream: "stdout", bytes: 4 });
       socket.on("message", (data: Buffer, isBinary) => {
         said.push(isBinary ? data.toString() : JSON.parse(data.toString()));
         if (said.length < 4) return;
@@ -72,6 +74,7 @@ describe("an attachment to a server", () => {
       stdout: "out",
       stderr: "err",
       others: [
+        { type: "lost", stream: "stdout", bytes: 4 },
         { type: "lost", stream: "stderr", bytes: 5 },
         { type: "exit", exitCode: 143, signal: "SIGTERM" },
       ],
@@ -98,14 +101,18 @@ describe("an attachment to a server", () => {
         socket.send(Buffer.from(`from ${at}, ${url.searchParams.get("stderrOffset")}`));
         tell(socket, { type: "exit", exitCode: 0 });
       }
-      if (attempt === 2) tell(socket, { type: "stderr", data: "YWJj", offset: 0 });
+      if (attempt === 1) tell(socket, { type: "lost", stream: "stderr", bytes: 2 });
+      if (attempt === 2) tell(socket, { type: "stderr", data: "YWJj", offset: 2 });
     });
     const binding = await server.connect();
     await using attachment = await binding.attach(TARGET);
     expect(await read(attachment)).toEqual({
-      stdout: "piece 1 piece 2 piece 3 from 24, 3",
+      stdout: "piece 1 piece 2 piece 3 from 24, 5",
       stderr: "abc",
-      others: [{ type: "exit", exitCode: 0 }],
+      others: [
+        { type: "lost", stream: "stderr", bytes: 2 },
+        { type: "exit", exitCode: 0 },
+      ],
     });
   });
 
