@@ -2,6 +2,7 @@
 import { SpacesError } from "../contract/errors.js";
 import { type CallContext, requirePermission } from "../engine/context.js";
 import type { Engine } from "../engine/engine.js";
+import { hideHostPathsOf } from "../engine/host-paths.js";
 import type { OutputEvent } from "../engine/process-output.js";
 import type { Attachment, AttachOptions, AttachTarget } from "./attachment.js";
 import type { CallsUnderWay } from "./calls-under-way.js";
@@ -29,11 +30,12 @@ export async function attachWithin(
   { stdoutOffset = 0, stderrOffset = 0, signal }: AttachOptions = {},
 ): Promise<EngineAttachment> {
   const held = calls.hold(signal);
-  /** Why it was cancelled says more than that it was. */
-  const reasonOf = (error: unknown): SpacesError =>
-    held.signal.aborted && SpacesError.isInstance(held.signal.reason)
-      ? held.signal.reason
-      : toSpacesError(error);
+  const reasonOf = (error: unknown): SpacesError => {
+    // Why it was cancelled says more than that it was.
+    const { aborted, reason } = held.signal;
+    if (aborted && SpacesError.isInstance(reason)) return reason;
+    return toSpacesError(context.local ? error : hideHostPathsOf(error, engine.parts.dataDir));
+  };
   const told = async <R>(act: () => Promise<R>): Promise<R> => {
     try {
       return await act();

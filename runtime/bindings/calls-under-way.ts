@@ -21,19 +21,23 @@ export class CallsUnderWay implements AsyncDisposable {
     this.#running.set(either, running);
     try {
       const result = await running;
-      if (!isStream(result)) {
-        release();
-        return result;
+      if (isStream(result)) {
+        this.#streams.add(either);
+        return untilEnd(result, release) as R;
       }
-      this.#streams.add(either);
-      return untilEnd(result, release) as R;
+      if (hasBody(result)) return { ...result, body: bytesUntilEnd(result.body, release) };
+      release();
+      return result;
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  /** Keeps something that lasts, such as an attachment, under way until it is disposed; its signal fires when it is to end. */
+  /**
+   * Keeps something that lasts, such as an attachment, under way until it is disposed. Its signal
+   * fires when it is to end.
+   */
   hold(signal: AbortSignal | undefined): { readonly signal: AbortSignal } & Disposable {
     const { either, release } = this.#begin(signal);
     this.#running.set(either, Promise.resolve());
@@ -79,6 +83,37 @@ export class CallsUnderWay implements AsyncDisposable {
 
 function isStream(result: unknown): result is AsyncIterable<unknown> {
   return typeof result === "object" && result !== null && Symbol.asyncIterator in result;
+}
+
+function hasBody(result: unknown): result is { body: ReadableStream<Uint8Array> } {
+  if (typeof result !== "object" || result === null || !("body" in result)) return false;
+  return result.body instanceof ReadableStream;
+}
+
+/** The bytes, and a call at their end. Reads no more than is asked for. */
+function bytesUntilEnd(
+  bytes: ReadableStream<Uint8Array>,
+  end: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = bytes.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        // Also of a stream that nobody reads.
+        reader.closed.then(end, (error) => {
+          end();
+          controller.error(error);
+        });
+      },
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /**

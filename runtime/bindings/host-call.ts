@@ -1,6 +1,7 @@
 /** Answers the calls of sandboxed scripts from a binding's client. */
 import type { Client } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
+import type { ProcedureMeta } from "../contract/procedure.js";
 import type { HostCall } from "../interpreter/types.js";
 
 type Procedure = (input: unknown, options: { signal: AbortSignal }) => Promise<unknown>;
@@ -12,7 +13,7 @@ const CALL = /^([a-z]+)\.([a-zA-Z]+)$/;
  * @param client gives the client; called at the first host call, so that a script which makes none
  *   opens no store.
  * @returns a host whose calls are the contract's procedures by name, such as `spaces.start`; another
- *   name is `INVALID_INPUT`.
+ *   name is `INVALID_INPUT`, and so is a procedure that streams: calls of scripts carry JSON.
  */
 export function hostCallFor(client: () => Promise<Client>): HostCall {
   return async (name, input, { signal }) => {
@@ -25,9 +26,23 @@ export function hostCallFor(client: () => Promise<Client>): HostCall {
     if (known === undefined) {
       throw new SpacesError("INVALID_INPUT", `There is no host call "${name.slice(0, 80)}".`);
     }
+    if (await streams(known)) {
+      throw new SpacesError("INVALID_INPUT", `The host call "${name}" carries a stream.`, {
+        suggestion: "Use a call that answers at once; scripts exchange JSON with the host.",
+      });
+    }
     const procedures = target[domain as keyof Client] as unknown as Record<string, Procedure>;
     return procedures[action]?.(input, { signal });
   };
+}
+
+/** Whether a procedure takes or gives a stream, of bytes or of events. */
+async function streams(procedure: unknown): Promise<boolean> {
+  const { getEventIteratorSchemaDetails, isContractProcedure } = await import("@orpc/contract");
+  if (!isContractProcedure(procedure)) return false;
+  const { meta, inputSchema, outputSchema } = procedure["~orpc"];
+  if ((meta as ProcedureMeta).bytes === true) return true;
+  return [inputSchema, outputSchema].some((schema) => getEventIteratorSchemaDetails(schema));
 }
 
 function ownProperty(object: unknown, key: string): unknown {

@@ -17,6 +17,8 @@ import { hostCallFor } from "./host-call.js";
 type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
   /** Absolute path of the data directory. */
   readonly dataDir: string;
+  /** The address at which native scripts in spaces reach the server that opens this engine. */
+  readonly publicUrl?: string | undefined;
 };
 
 /** An engine in this process, and clients that call it on behalf of whom they are made for. */

@@ -50,7 +50,7 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
 }
 
 /** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */
-function defaultDataDir(): string {
+export function defaultDataDir(): string {
   const { SPACES_HOME, XDG_DATA_HOME } = process.env;
   if (SPACES_HOME) return resolve(SPACES_HOME);
   // The XDG specification has relative paths ignored.

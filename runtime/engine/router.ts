@@ -1,11 +1,11 @@
 /** Joins the contract to the engine: checks permissions and hands each call to its domain. */
 import { implement, withEventMeta } from "@orpc/server";
 import { contract } from "../contract/contract.js";
-import { SpacesError } from "../contract/errors.js";
 import type { ProcessEvent } from "../contract/processes.js";
 import { type CallContext, requirePermission } from "./context.js";
 import type { Engine } from "./engine.js";
 import { eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
+import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
@@ -14,28 +14,31 @@ export function createRouter(engine: Engine) {
     .$context<CallContext>()
     .use(async ({ context, procedure, next }) => {
       requirePermission(context.actor, procedure["~orpc"].meta.permission);
-      return await next();
+      try {
+        return await next();
+      } catch (error) {
+        throw context.local ? error : hideHostPathsOf(error, engine.parts.dataDir);
+      }
     });
   const {
     spaces,
     lifecycle,
     fields,
+    files,
     templates,
     processes,
     background,
     forwards,
     scripts,
     identity,
+    expiry,
   } = engine;
-
-  // Replaced one by one by what the other branches bring.
-  const pending = (): never => {
-    throw new SpacesError("UNSUPPORTED");
-  };
 
   return os.router({
     spaces: {
-      extend: os.spaces.extend.handler(pending),
+      extend: os.spaces.extend.handler(async ({ context, input }) =>
+        spaces.show(context, await expiry.extend(context, input.space, input.durationMs)),
+      ),
       create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
       get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
       list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),
@@ -156,17 +159,34 @@ export function createRouter(engine: Engine) {
       ),
     },
     files: {
-      list: os.files.list.handler(pending),
-      stat: os.files.stat.handler(pending),
-      exists: os.files.exists.handler(pending),
-      read: os.files.read.handler(pending),
-      write: os.files.write.handler(pending),
-      mkdir: os.files.mkdir.handler(pending),
-      move: os.files.move.handler(pending),
-      copy: os.files.copy.handler(pending),
-      remove: os.files.remove.handler(pending),
-      download: os.files.download.handler(pending),
-      upload: os.files.upload.handler(pending),
+      list: os.files.list.handler(({ context, input, signal }) =>
+        files.list(context, input, { signal }),
+      ),
+      stat: os.files.stat.handler(({ context, input, signal }) =>
+        files.stat(context, input, { signal }),
+      ),
+      exists: os.files.exists.handler(({ context, input }) => files.exists(context, input)),
+      read: os.files.read.handler(({ context, input, signal }) =>
+        files.read(context, input, { signal }),
+      ),
+      write: os.files.write.handler(({ context, input, signal }) =>
+        files.write(context, input, { signal }),
+      ),
+      mkdir: os.files.mkdir.handler(({ context, input }) => files.mkdir(context, input)),
+      move: os.files.move.handler(({ context, input }) => files.move(context, input)),
+      copy: os.files.copy.handler(({ context, input, signal }) =>
+        files.copy(context, input, { signal }),
+      ),
+      remove: os.files.remove.handler(async ({ context, input, signal }) => {
+        await files.remove(context, input, { signal });
+        return {};
+      }),
+      download: os.files.download.handler(({ context, input, signal }) =>
+        files.download(context, input, { signal }),
+      ),
+      upload: os.files.upload.handler(({ context, input, signal }) =>
+        files.upload(context, input, { signal }),
+      ),
     },
     users: {
       create: os.users.create.handler(({ context, input }) =>

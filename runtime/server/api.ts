@@ -13,6 +13,7 @@ import { SpacesError } from "../contract/errors.js";
 import type { Permission } from "../contract/permissions.js";
 import type { ProcedureMeta } from "../contract/procedure.js";
 import type { CallContext } from "../engine/context.js";
+import { hideHostPathsOf } from "../engine/host-paths.js";
 import type { KeptAnswer } from "../engine/kept-answers.js";
 import { coercionOf } from "./coercion.js";
 import type { ServerLimits } from "./limits.js";
@@ -57,6 +58,7 @@ export class Api {
     this.#matcher = new StandardOpenAPIMatcher();
     this.#matcher.init(host.router);
     const coerce = coercionOf();
+    const { dataDir } = host.engine.parts;
     this.#handler = new OpenAPIHandler<ServerContext>(host.router, {
       eventIteratorKeepAliveInterval: limits.keepAliveMs,
       rootInterceptors: [
@@ -90,7 +92,9 @@ export class Api {
           const either = signal === undefined ? revoked : AbortSignal.any([signal, revoked]);
           return await host.calls.track(either, async (tracked) => {
             const why = (error: unknown): unknown =>
-              tracked.aborted && SpacesError.isInstance(tracked.reason) ? tracked.reason : error;
+              tracked.aborted && SpacesError.isInstance(tracked.reason)
+                ? tracked.reason
+                : hideHostPathsOf(error, dataDir);
             try {
               const output = await next({
                 ...call,

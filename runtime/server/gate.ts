@@ -29,11 +29,11 @@ export function requestIdOf({ headers }: IncomingMessage): string {
  * @throws SpacesError `INVALID_INPUT` for a target that is no path
  */
 export function targetOf({ url = "" }: IncomingMessage): URL {
-  const target = url.startsWith("/") ? URL.parse(`http://localhost${url}`) : null;
-  if (target === null || target.host !== "localhost") {
+  const text = `http://localhost${url}`;
+  if (!url.startsWith("/") || !URL.canParse(text)) {
     throw new SpacesError("INVALID_INPUT", "The target of the request is not a path.");
   }
-  return target;
+  return new URL(text);
 }
 
 /** @throws SpacesError `INVALID_INPUT` for headers that are too many, or twice where one counts */

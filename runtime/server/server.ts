@@ -76,7 +76,11 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   }
   const limits = { ...SERVER_LIMITS, ...options.limits };
   const http = makeHttpServer(options.tls, limits);
-  const host = await openEngineHost({ dataDir: options.dataDir, driver: options.driver });
+  const host = await openEngineHost({
+    dataDir: options.dataDir,
+    driver: options.driver,
+    publicUrl: options.publicUrl,
+  });
   try {
     const bound = await bind(http, { host: address, port, socket });
     // Without a pause in between: nobody can have connected yet.
@@ -127,7 +131,10 @@ async function serve(
   // Only who has the port may take the one token that is shown.
   const adminToken = options.auth === "token" ? await host.engine.identity.bootstrap() : undefined;
   const upkeep = new Upkeep(
-    [{ name: "kept answers", run: () => parts.answers.sweep() }],
+    [
+      { name: "expired spaces", run: () => host.engine.expiry.sweep() },
+      { name: "kept answers", run: () => parts.answers.sweep() },
+    ],
     limits.upkeepMs,
     log,
   );

@@ -3,7 +3,6 @@
  * even renames by others in the middle of a call. Used by the worker on Linux; every call is
  * synchronous inside, so that none is under way when a command ends.
  */
-import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -38,7 +37,10 @@ import type {
   MkdirOptions,
   RmOptions,
 } from "just-bash";
-import { AnchoredWalk, fileError, O_PATH, openRegular, type Place } from "./anchored-walk.js";
+import { AnchoredWalk, openRegular, type Place } from "../../workspace/anchored-walk.js";
+import { O_PATH } from "../../workspace/directory.js";
+import { fileError } from "../../workspace/file-error.js";
+import { temporaryName } from "../../workspace/temporary-files.js";
 import { decodeBytes, encodeBytes } from "./byte-text.js";
 
 const { O_RDONLY, O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -334,7 +336,7 @@ function copy(source: number, target: number): void {
 
 /** Writes a new file beside a place and puts it there in one step. */
 function replace(place: Place, mode: number, write: (handle: number) => void): void {
-  const temporary = posix.join(posix.dirname(place.host), `.spaces-${randomUUID()}`);
+  const temporary = place.directory.at(temporaryName());
   const handle = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     withHandle(handle, () => {

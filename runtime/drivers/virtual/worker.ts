@@ -5,8 +5,8 @@
 import { parentPort } from "node:worker_threads";
 import type { IFileSystem } from "just-bash";
 import { type SerializedError, SpacesError } from "../../contract/errors.js";
+import { canAnchor } from "../../workspace/directory.js";
 import { AnchoredFiles } from "./anchored-files.js";
-import { canAnchor } from "./anchored-walk.js";
 import { withHexBytes } from "./byte-printf.js";
 import { encodeBytes, installByteText, silenceGuessingDecoders, wellFormed } from "./byte-text.js";
 import { GuestFiles, SpaceFiles } from "./guest-files.js";

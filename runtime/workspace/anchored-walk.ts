@@ -1,33 +1,16 @@
 /**
  * Walks a path below a root directory without ever leaving it, also while others rename things:
  * each step opens one name relative to an open directory and follows no symlink by itself. Used by
- * `AnchoredFiles`. Linux only: Node offers no `openat`, but `/proc/self/fd/<n>/<name>` is one.
+ * `WorkspaceFiles`, and by the file system of virtual spaces.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync } from "node:fs";
 import { posix } from "node:path";
+import { Directory } from "./directory.js";
+import { fileError, inside } from "./file-error.js";
 
-/** Linux's flag for a handle that only stands for a place; Node has no name for it. */
-export const O_PATH = 0o10000000;
-const OPEN_PLACE = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const MAX_SYMLINKS = 40;
 
-/** Whether this machine can walk so. */
-export const canAnchor = process.platform === "linux" && existsSync("/proc/self/fd");
-
-/** An error as the file systems of just-bash word it. */
-export function fileError(code: string, text: string, operation: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${text}, ${operation} '${path}'`), { code });
-}
-
-/** The place of a name: valid during the call that it is given to. */
+/** The place of a name: valid until it is disposed of. */
 export interface Place {
   /** A host path for calls that do not follow a last symlink. */
   readonly host: string;
@@ -35,11 +18,20 @@ export interface Place {
   readonly path: string;
   /** Whether this is the root itself. */
   readonly isRoot: boolean;
+  /** The directory that the name is in; the root itself for the root. */
+  readonly directory: Directory;
+  /** The name in that directory; `.` for the root. */
+  readonly name: string;
 }
 
-interface Step {
-  readonly name: string;
-  readonly handle: number;
+/** A place that keeps its directory open; whoever holds it disposes of it. */
+export interface HeldPlace extends Place, Disposable {}
+
+interface HoldOptions {
+  /** Whether a symlink at the end is followed. */
+  readonly follow: boolean;
+  /** Makes a directory on the way that is missing; without it that is `ENOENT`. */
+  readonly make?: ((directory: Directory, name: string) => void) | undefined;
 }
 
 const segmentsOf = (path: string) => path.split("/").filter((name) => name !== "" && name !== ".");
@@ -85,28 +77,37 @@ export class AnchoredWalk {
    * @throws like the file systems of just-bash; `EACCES` for a symlink that leads out
    */
   at<T>(path: string, operation: string, follow: boolean, use: (place: Place) => T): T {
-    if (path.includes("\0")) throw fileError("EINVAL", "invalid argument", operation, path);
-    const root = openSync(this.#root, OPEN_PLACE);
-    const steps: Step[] = [];
+    using place = this.hold(path, operation, { follow });
     try {
+      return use(place);
+    } catch (error) {
+      throw inside(error, operation, path);
+    }
+  }
+
+  /**
+   * Finds a place and holds it. The thing itself need not exist; the directories above it must.
+   *
+   * @param operation for messages
+   * @throws like the file systems of just-bash; `EACCES` for a symlink that leads out
+   */
+  hold(path: string, operation: string, { follow, make }: HoldOptions): HeldPlace {
+    if (path.includes("\0")) throw fileError("EINVAL", "invalid argument", operation, path);
+    let current: Directory | undefined;
+    try {
+      const steps: string[] = [];
       const rest = segmentsOf(posix.normalize(`/${path}`));
       let links = 0;
       for (;;) {
+        current ??= Directory.open(this.#root);
         const name = rest.shift();
-        const top = steps.at(-1)?.handle ?? root;
-        const directory = `/${steps.map((step) => step.name).join("/")}`;
-        if (name === undefined) {
-          return use({
-            host: `/proc/self/fd/${top}/.`,
-            path: directory,
-            isRoot: steps.length === 0,
-          });
-        }
-        const host = `/proc/self/fd/${top}/${name}`;
+        if (name === undefined) return heldPlace(current, "/", ".");
+        const directory = `/${steps.join("/")}`;
         const last = rest.length === 0;
-        if (lstatSync(host, { throwIfNoEntry: !last })?.isSymbolicLink() === true) {
-          if (last && !follow)
-            return use({ host, path: posix.join(directory, name), isRoot: false });
+        const host = current.at(name);
+        const tolerant = last || make !== undefined;
+        const found = lstatSync(host, { throwIfNoEntry: !tolerant });
+        if (found?.isSymbolicLink() === true && !(last && !follow)) {
           const target = this.inside(readlinkSync(host), directory);
           if (target === undefined) {
             throw fileError("EACCES", "permission denied, the symlink leads out", operation, path);
@@ -115,27 +116,35 @@ export class AnchoredWalk {
             throw fileError("ELOOP", "too many symlinks", operation, path);
           // Begins again at the root: the target may pass through other links.
           rest.unshift(...segmentsOf(target));
-          while (steps.length > 0) closeSync(steps.pop()?.handle ?? -1);
+          steps.length = 0;
+          current[Symbol.dispose]();
+          current = undefined;
         } else if (last) {
-          return use({ host, path: posix.join(directory, name), isRoot: false });
+          return heldPlace(current, posix.join(directory, name), name);
         } else {
-          steps.push({ name, handle: openSync(host, OPEN_PLACE) });
+          if (found === undefined) make?.(current, name);
+          const next = Directory.open(host);
+          current[Symbol.dispose]();
+          current = next;
+          steps.push(name);
         }
       }
     } catch (error) {
+      current?.[Symbol.dispose]();
       throw inside(error, operation, path);
-    } finally {
-      for (const { handle } of steps) closeSync(handle);
-      closeSync(root);
     }
   }
 }
 
-/** Replaces the host's path in an error by the one inside. */
-function inside(error: unknown, operation: string, path: string): unknown {
-  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
-  const text = /^\w+: ([^,]*)/.exec(error.message)?.[1] ?? "input/output error";
-  return fileError(String(error.code), text, operation, path);
+function heldPlace(directory: Directory, path: string, name: string): HeldPlace {
+  return {
+    host: directory.at(name),
+    path,
+    isRoot: name === ".",
+    directory,
+    name,
+    [Symbol.dispose]: () => directory[Symbol.dispose](),
+  };
 }
 
 /** Opens a regular file at a place, whatever has become of the place meanwhile. */
