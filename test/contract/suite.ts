@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../runtime/contract/contract.js";
 import type { ErrorCode } from "../../runtime/contract/errors.js";
 import { openTestClient, type TestClient } from "../support/client.js";
+import { filesSuite } from "./files.js";
 
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
 export interface SuiteTraits {
@@ -754,6 +755,8 @@ startup: ["echo startup >> log"]
       expect(JSON.stringify(result)).toContain("LIMIT_EXCEEDED");
     });
   });
+
+  filesSuite({ native, make, run, client: () => client });
 
   describe("system", () => {
     it("names the binding and the drivers, with the reason where one is not usable", async () => {
