@@ -33,6 +33,8 @@ const GROUPS: readonly Group[] = [
     names: ["ps", "logs", "kill"],
     load: async () => (await import("./processes.js")).defineProcesses,
   },
+  { names: ["files"], load: async () => (await import("./files.js")).defineFiles },
+  { names: ["cp"], load: async () => (await import("./cp.js")).defineCp },
   { names: ["ports"], load: async () => (await import("./ports.js")).definePorts },
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },

@@ -135,3 +135,28 @@ export function fieldForScript(field: HostField) {
     is_set: field.isSet,
   };
 }
+
+/** A file as the host describes it. */
+export interface HostFile {
+  readonly name: string;
+  readonly path: string;
+  readonly type: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly modifiedAt: string;
+  readonly target?: string;
+  readonly sha256?: string;
+}
+
+/** The host's description of a file, for scripts. */
+export function fileForScript(file: HostFile) {
+  return {
+    name: file.name,
+    path: file.path,
+    type: file.type,
+    size: file.size,
+    mode: file.mode,
+    modified_at: file.modifiedAt,
+    ...present({ target: file.target, sha256: file.sha256 }),
+  };
+}

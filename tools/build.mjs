@@ -129,6 +129,8 @@ await Promise.all([
       spaces: "stdlib/spaces.ts",
       "spaces-async": "stdlib/spaces-async.ts",
       space: "stdlib/space.ts",
+      files: "stdlib/files.ts",
+      "files-async": "stdlib/files-async.ts",
       runtime: "stdlib/runtime.ts",
       yaml: "stdlib/yaml.ts",
     },

@@ -42,5 +42,7 @@ export interface EngineParts {
   readonly drivers: DriverRegistry;
   readonly secrets: SecretBox;
   readonly runScript: ScriptRunner;
+  /** The server's address as spaces reach it; undefined where no server is, or none is known. */
+  readonly publicUrl: string | undefined;
   readonly onProgress: ProgressListener | undefined;
 }

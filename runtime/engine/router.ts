@@ -4,6 +4,7 @@ import { contract } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext } from "./context.js";
 import type { Engine } from "./engine.js";
+import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
@@ -18,7 +19,11 @@ export function createRouter(engine: Engine) {
           `The permission ${permission} is needed for this.`,
         );
       }
-      return await next();
+      try {
+        return await next();
+      } catch (error) {
+        throw context.local ? error : hideHostPathsOf(error, engine.parts.dataDir);
+      }
     });
   const {
     spaces,
@@ -31,16 +36,14 @@ export function createRouter(engine: Engine) {
     forwards,
     scripts,
     identity,
+    expiry,
   } = engine;
-
-  // Replaced one by one by what the other branches bring.
-  const pending = (): never => {
-    throw new SpacesError("UNSUPPORTED");
-  };
 
   return os.router({
     spaces: {
-      extend: os.spaces.extend.handler(pending),
+      extend: os.spaces.extend.handler(async ({ context, input }) =>
+        spaces.show(context, await expiry.extend(context, input.space, input.durationMs)),
+      ),
       create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
       get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
       list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),

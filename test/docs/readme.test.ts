@@ -35,7 +35,7 @@ const inLanguage = (...languages: string[]) =>
 
 /** A block is a script where it imports a module that scripts have. */
 const scripts = inLanguage("ts", "js").filter((block) =>
-  /^import .*"(spaces|spaces\/async|space|runtime|yaml)"/m.test(block.text),
+  /^import .*"(spaces|spaces\/async|space|files|files\/async|runtime|yaml)"/m.test(block.text),
 );
 
 /** The words of each `spaces …` line, without comments. */

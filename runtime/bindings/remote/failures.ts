@@ -4,6 +4,7 @@
  * error in it.
  */
 import { type ErrorCode, isErrorCode, SpacesError } from "../../contract/errors.js";
+import { invalidInputOf } from "../invalid-input.js";
 
 /** How much of a text of a server is shown. */
 const SHOWN_CHARACTERS = 8192;
@@ -31,7 +32,7 @@ export class RemoteFailure extends Error {
 export function spacesErrorOf(failure: unknown): SpacesError {
   if (failure instanceof RemoteFailure) return failure.error;
   if (SpacesError.isInstance(failure)) return failure;
-  return new SpacesError("INTERNAL", undefined, { cause: failure });
+  return invalidInputOf(failure) ?? new SpacesError("INTERNAL", undefined, { cause: failure });
 }
 
 /** Codes of failures at which no byte of a request has left. */

@@ -5,6 +5,7 @@
 import { createORPCClient } from "@orpc/client";
 import type { StandardLinkClient } from "@orpc/client/standard";
 import { type AnyContractProcedure, isContractProcedure } from "@orpc/contract";
+import { RequestValidationPlugin } from "@orpc/contract/plugins";
 import { StandardOpenAPILink } from "@orpc/openapi-client/standard";
 import type { StandardHeaders, StandardLazyResponse, StandardRequest } from "@orpc/standard-server";
 import { type Client, contract } from "../../contract/contract.js";
@@ -48,6 +49,8 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
   const link = new StandardOpenAPILink(contract, sender, {
     url: base.href,
     headers: () => ({ ...headers }),
+    // What is not valid is refused here: on its way it would lose what makes it so, such as NaN.
+    plugins: [new RequestValidationPlugin(contract)],
     interceptors: [
       async ({ next, ...call }) => {
         const { path, input, signal } = call;
