@@ -307,7 +307,7 @@ export class SpaceFiles {
     signal: AbortSignal | undefined,
   ): Promise<HashedFileInfo> {
     const hash = createHash("sha256");
-    const written = await this.#upload(query, streamOf(hashed(content, hash)), signal);
+    const written = await this.#upload(query, streamOf(hashed(gathered(content), hash)), signal);
     const sha256 = hash.digest("hex");
     if (written.sha256 === sha256) return written;
     throw sdkError("HASH_MISMATCH", `What was written to "${query.path}" is not what was sent.`, {
