@@ -108,9 +108,9 @@ describe("bytes", () => {
       method: "PUT",
       body: "text",
     });
-    expect([wrong.status, (await wrong.json()).code]).toEqual([422, "INVALID_INPUT"]);
+    expect([wrong.status, ((await wrong.json()) as { code: string }).code]).toEqual([422, "INVALID_INPUT"]);
     const absent = await test.fetch("/v1/spaces/first/files/content?path=absent");
-    expect([absent.status, (await absent.json()).code]).toEqual([404, "FILE_NOT_FOUND"]);
+    expect([absent.status, ((await absent.json()) as { code: string }).code]).toEqual([404, "FILE_NOT_FOUND"]);
   });
 });
 
