@@ -49,6 +49,16 @@ describe("spaces-runtime", () => {
     `);
   });
 
+  it("exports these values to who serves", async () => {
+    expect(Object.keys(await import("./server/server.js")).sort()).toEqual(["openServer"]);
+  });
+
+  it("gives its errors their names also when it is bundled", async () => {
+    const built = (await import(artifactUrl("index.js").href)) as Record<string, unknown>;
+    const names = Object.keys(built).filter((name) => name.endsWith("Error"));
+    expect(names.map((name) => (built[name] as { name: string }).name)).toEqual(names);
+  });
+
   it.each(["index.js", "testing.js"])("loads no package and no driver with %s", (name) => {
     const { seen, packages } = staticImports(artifactUrl(name));
     expect([...packages]).toEqual([]);

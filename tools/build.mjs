@@ -88,6 +88,7 @@ await Promise.all([
     entryPoints: {
       cli: "cli/main.ts",
       index: "runtime/index.ts",
+      server: "runtime/server/server.ts",
       testing: "runtime/testing.ts",
     },
     outdir: out,

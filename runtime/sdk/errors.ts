@@ -10,7 +10,7 @@ import type { CommandResult } from "../contract/processes.js";
 export class NotFoundError extends SpacesError {
   override readonly name = "NotFoundError";
   static override isInstance(error: unknown): error is NotFoundError {
-    return isOf(NotFoundError, error);
+    return isOf("NotFoundError", error);
   }
 }
 
@@ -18,7 +18,7 @@ export class NotFoundError extends SpacesError {
 export class ConflictError extends SpacesError {
   override readonly name = "ConflictError";
   static override isInstance(error: unknown): error is ConflictError {
-    return isOf(ConflictError, error);
+    return isOf("ConflictError", error);
   }
 }
 
@@ -30,7 +30,7 @@ export class TimeoutError extends SpacesError {
     return resultOf(this);
   }
   static override isInstance(error: unknown): error is TimeoutError {
-    return isOf(TimeoutError, error);
+    return isOf("TimeoutError", error);
   }
 }
 
@@ -38,7 +38,7 @@ export class TimeoutError extends SpacesError {
 export class CancelledError extends SpacesError {
   override readonly name = "CancelledError";
   static override isInstance(error: unknown): error is CancelledError {
-    return isOf(CancelledError, error);
+    return isOf("CancelledError", error);
   }
 }
 
@@ -46,7 +46,7 @@ export class CancelledError extends SpacesError {
 export class PermissionDeniedError extends SpacesError {
   override readonly name = "PermissionDeniedError";
   static override isInstance(error: unknown): error is PermissionDeniedError {
-    return isOf(PermissionDeniedError, error);
+    return isOf("PermissionDeniedError", error);
   }
 }
 
@@ -54,7 +54,7 @@ export class PermissionDeniedError extends SpacesError {
 export class UnauthenticatedError extends SpacesError {
   override readonly name = "UnauthenticatedError";
   static override isInstance(error: unknown): error is UnauthenticatedError {
-    return isOf(UnauthenticatedError, error);
+    return isOf("UnauthenticatedError", error);
   }
 }
 
@@ -62,7 +62,7 @@ export class UnauthenticatedError extends SpacesError {
 export class InvalidInputError extends SpacesError {
   override readonly name = "InvalidInputError";
   static override isInstance(error: unknown): error is InvalidInputError {
-    return isOf(InvalidInputError, error);
+    return isOf("InvalidInputError", error);
   }
 }
 
@@ -70,7 +70,7 @@ export class InvalidInputError extends SpacesError {
 export class UnsupportedError extends SpacesError {
   override readonly name = "UnsupportedError";
   static override isInstance(error: unknown): error is UnsupportedError {
-    return isOf(UnsupportedError, error);
+    return isOf("UnsupportedError", error);
   }
 }
 
@@ -78,7 +78,7 @@ export class UnsupportedError extends SpacesError {
 export class LimitExceededError extends SpacesError {
   override readonly name = "LimitExceededError";
   static override isInstance(error: unknown): error is LimitExceededError {
-    return isOf(LimitExceededError, error);
+    return isOf("LimitExceededError", error);
   }
 }
 
@@ -86,7 +86,7 @@ export class LimitExceededError extends SpacesError {
 export class UnavailableError extends SpacesError {
   override readonly name = "UnavailableError";
   static override isInstance(error: unknown): error is UnavailableError {
-    return isOf(UnavailableError, error);
+    return isOf("UnavailableError", error);
   }
 }
 
@@ -98,7 +98,7 @@ export class CommandFailedError extends SpacesError {
     return resultOf(this);
   }
   static override isInstance(error: unknown): error is CommandFailedError {
-    return isOf(CommandFailedError, error);
+    return isOf("CommandFailedError", error);
   }
 }
 
@@ -106,61 +106,80 @@ export class CommandFailedError extends SpacesError {
 export class ScriptFailedError extends SpacesError {
   override readonly name = "ScriptFailedError";
   static override isInstance(error: unknown): error is ScriptFailedError {
-    return isOf(ScriptFailedError, error);
+    return isOf("ScriptFailedError", error);
   }
 }
 
-type ErrorClass = typeof SpacesError;
-type Status = (typeof ERRORS)[ErrorCode]["status"];
-
-const BY_CODE: Partial<Record<ErrorCode, ErrorClass>> = {
-  COMMAND_FAILED: CommandFailedError,
-  COMMAND_NOT_FOUND: NotFoundError,
-  INVALID_INPUT: InvalidInputError,
-  SCRIPT_FAILED: ScriptFailedError,
-  SCRIPT_MEMORY: ScriptFailedError,
-  SCRIPT_NEVER_SETTLES: ScriptFailedError,
-  TEMPLATE_INVALID: InvalidInputError,
+const CLASSES = {
+  CancelledError,
+  CommandFailedError,
+  ConflictError,
+  InvalidInputError,
+  LimitExceededError,
+  NotFoundError,
+  PermissionDeniedError,
+  ScriptFailedError,
+  SpacesError,
+  TimeoutError,
+  UnauthenticatedError,
+  UnavailableError,
+  UnsupportedError,
 };
 
-const BY_STATUS: Partial<Record<Status, ErrorClass>> = {
-  401: UnauthenticatedError,
-  403: PermissionDeniedError,
-  404: NotFoundError,
-  408: TimeoutError,
-  409: ConflictError,
-  410: NotFoundError,
-  413: LimitExceededError,
-  429: LimitExceededError,
-  499: CancelledError,
-  501: UnsupportedError,
-  503: UnavailableError,
-  507: LimitExceededError,
+type ClassName = keyof typeof CLASSES;
+type Status = (typeof ERRORS)[ErrorCode]["status"];
+
+const BY_CODE: Partial<Record<ErrorCode, ClassName>> = {
+  COMMAND_FAILED: "CommandFailedError",
+  COMMAND_NOT_FOUND: "NotFoundError",
+  INVALID_INPUT: "InvalidInputError",
+  SCRIPT_FAILED: "ScriptFailedError",
+  SCRIPT_MEMORY: "ScriptFailedError",
+  SCRIPT_NEVER_SETTLES: "ScriptFailedError",
+  TEMPLATE_INVALID: "InvalidInputError",
+};
+
+const BY_STATUS: Partial<Record<Status, ClassName>> = {
+  401: "UnauthenticatedError",
+  403: "PermissionDeniedError",
+  404: "NotFoundError",
+  408: "TimeoutError",
+  409: "ConflictError",
+  410: "NotFoundError",
+  413: "LimitExceededError",
+  429: "LimitExceededError",
+  499: "CancelledError",
+  501: "UnsupportedError",
+  503: "UnavailableError",
+  507: "LimitExceededError",
 };
 
 /** The class that stands for a code; `SpacesError` itself where no other does. */
-function classOf(code: ErrorCode): ErrorClass {
-  return BY_CODE[code] ?? BY_STATUS[ERRORS[code].status] ?? SpacesError;
+function classNameOf(code: ErrorCode): ClassName {
+  return BY_CODE[code] ?? BY_STATUS[ERRORS[code].status] ?? "SpacesError";
 }
 
-/** The code decides, so that an error of another copy of the package is recognised as well. */
-function isOf(type: ErrorClass, error: unknown): boolean {
-  return SpacesError.isInstance(error) && classOf(error.code) === type;
+/**
+ * The code decides, so that an error of another copy of the package is recognised as well. Classes
+ * are named here, as bundlers give another name to a class that mentions itself.
+ */
+function isOf(name: ClassName, error: unknown): boolean {
+  return SpacesError.isInstance(error) && classNameOf(error.code) === name;
 }
 
 /** Makes an error of the class that its code has; the arguments are those of `SpacesError`. */
 export function sdkError(
   code: ErrorCode,
   message?: string,
-  options?: ConstructorParameters<ErrorClass>[2],
+  options?: ConstructorParameters<typeof SpacesError>[2],
 ): SpacesError {
-  return new (classOf(code))(code, message, options);
+  return new CLASSES[classNameOf(code)](code, message, options);
 }
 
 /** The same error in the class that its code has. */
 export function toSdkError(error: SpacesError): SpacesError {
   const { code, message, suggestion, details } = error;
-  if (error.constructor === classOf(code)) return error;
+  if (error.constructor === CLASSES[classNameOf(code)]) return error;
   return sdkError(code, message, { suggestion, details, cause: error.cause ?? error });
 }
 

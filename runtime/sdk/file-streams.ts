@@ -38,6 +38,22 @@ export function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint
   });
 }
 
+/** The same content in fewer, larger pieces: each one costs more than its bytes on its way. */
+export async function* gathered(content: StreamedContent): AsyncGenerator<Uint8Array, void> {
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of content as AsyncIterable<Uint8Array | string>) {
+    const data = typeof piece === "string" ? Buffer.from(piece) : piece;
+    pieces.push(data);
+    bytes += data.length;
+    if (bytes < PIECE_BYTES) continue;
+    yield Buffer.concat(pieces);
+    pieces = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(pieces);
+}
+
 /** The pieces of some content as bytes, told to a hash as they pass. */
 export async function* hashed(
   content: StreamedContent,

@@ -3,7 +3,14 @@ import { createHash } from "node:crypto";
 import type { FileInfo } from "../contract/files.js";
 import { type CallOptions, type Connection, limited } from "./connection.js";
 import { sdkError } from "./errors.js";
-import { hashed, type StreamedContent, streamOf, streamOfBytes, verified } from "./file-streams.js";
+import {
+  gathered,
+  hashed,
+  type StreamedContent,
+  streamOf,
+  streamOfBytes,
+  verified,
+} from "./file-streams.js";
 import { itemsOf } from "./pages.js";
 
 /** How bytes are written as text. */
@@ -307,7 +314,7 @@ export class SpaceFiles {
     signal: AbortSignal | undefined,
   ): Promise<HashedFileInfo> {
     const hash = createHash("sha256");
-    const written = await this.#upload(query, streamOf(hashed(content, hash)), signal);
+    const written = await this.#upload(query, streamOf(hashed(gathered(content), hash)), signal);
     const sha256 = hash.digest("hex");
     if (written.sha256 === sha256) return written;
     throw sdkError("HASH_MISMATCH", `What was written to "${query.path}" is not what was sent.`, {
