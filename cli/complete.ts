@@ -1,9 +1,11 @@
 /** Computes what can stand at the end of an unfinished command line, from the tree of commands. */
 import type { Argument, Command, Option } from "commander";
 import type { Client } from "../runtime/contract/contract.js";
+import { PERMISSIONS } from "../runtime/contract/permissions.js";
+import { placeOf } from "./cp.js";
 import { shortId } from "./process-ids.js";
 import { commandLine, stateOf } from "./processes.js";
-import { printable } from "./text.js";
+import { printable, printableName } from "./text.js";
 
 /** Tells the shell to complete the names of files as well. */
 export const FILES = ":files";
@@ -84,6 +86,12 @@ async function candidatesAt(
   if (argument.argChoices !== undefined) return argument.argChoices;
   const [space] = operands;
   if (argument.name() === "process" && space !== undefined) return await processesOf(space, client);
+  if (isOneOf(argument, "path", "from", "to")) {
+    if (command.name() === "cp" && command.parent?.parent === null) {
+      return await placesAt(last, client);
+    }
+    return space === undefined ? [] : await filesOf(space, last, client);
+  }
   const names = await named(argument.name(), client);
   // `spaces run` takes files as well as the names of stored scripts.
   return command.name() === "run" && command.parent?.parent === null && argument.name() === "script"
@@ -108,9 +116,27 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
       const { items } = await (await client()).scripts.list({});
       return items.map((script) => line(script.name, script.description));
     }
+    case "user": {
+      const { items } = await (await client()).users.list({});
+      return items.map((user) => line(user.name, user.roles.join(",")));
+    }
+    case "role":
+    case "roles": {
+      const { items } = await (await client()).roles.list({});
+      return items.map((role) => line(role.name, role.description));
+    }
+    case "token": {
+      const { items } = await (await client()).tokens.list({});
+      return items.map((token) => line(token.id, token.name));
+    }
+    case "scope":
+    case "grant":
+    case "permissions":
+      return Object.entries(PERMISSIONS).map(([name, meaning]) => line(name, meaning));
     case "driver":
       return DRIVERS;
     case "file":
+    case "local":
     case "directory":
       return [FILES];
     default:
@@ -123,6 +149,35 @@ async function processesOf(space: string, client: () => Promise<Client>): Promis
   return items.map((process) =>
     line(shortId(process.id), `${stateOf(process)} ${commandLine(process.argv)}`),
   );
+}
+
+/** Files of a space that begin with what is there of a path. */
+async function filesOf(
+  space: string,
+  path: string,
+  client: () => Promise<Client>,
+): Promise<string[]> {
+  const directory = path.slice(0, path.lastIndexOf("/") + 1);
+  const query = { space, path: directory === "" ? undefined : directory, limit: 1000 };
+  const { items } = await (await client()).files.list(query);
+  return items.flatMap(({ name, type }) =>
+    // The shell could not take a name with line breaks for one candidate.
+    printableName(name) === name ? [`${directory}${name}${type === "directory" ? "/" : ""}`] : [],
+  );
+}
+
+/** What one side of `spaces cp` can be: a file of this machine, or of a space. */
+async function placesAt(last: string, client: () => Promise<Client>): Promise<string[]> {
+  const { space, path } = placeOf(last);
+  if (space !== undefined) {
+    return (await filesOf(space, path, client)).map((file) => `${space}:${file}`);
+  }
+  const { items } = await (await client()).spaces.list({ limit: 1000 });
+  return [...items.map(({ name, status }) => line(`${name}:`, status)), FILES];
+}
+
+function isOneOf(argument: Argument, ...names: readonly string[]): boolean {
+  return names.includes(argument.name());
 }
 
 function optionsOf(command: Command): Option[] {

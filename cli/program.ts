@@ -24,7 +24,7 @@ interface Group {
 const GROUPS: readonly Group[] = [
   { names: ["run"], load: async () => defineRun },
   {
-    names: ["create", "list", "show", "start", "stop", "restart", "delete"],
+    names: ["create", "list", "show", "start", "stop", "restart", "extend", "delete"],
     load: async () => (await import("./spaces.js")).defineSpaces,
   },
   { names: ["exec"], load: async () => (await import("./exec.js")).defineExec },
@@ -33,10 +33,18 @@ const GROUPS: readonly Group[] = [
     names: ["ps", "logs", "kill"],
     load: async () => (await import("./processes.js")).defineProcesses,
   },
+  { names: ["files"], load: async () => (await import("./files.js")).defineFiles },
+  { names: ["cp"], load: async () => (await import("./cp.js")).defineCp },
   { names: ["ports"], load: async () => (await import("./ports.js")).definePorts },
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
+  { names: ["login", "logout"], load: async () => (await import("./login.js")).defineLogin },
+  { names: ["whoami"], load: async () => (await import("./whoami.js")).defineWhoami },
+  { names: ["users"], load: async () => (await import("./users.js")).defineUsers },
+  { names: ["roles"], load: async () => (await import("./roles.js")).defineRoles },
+  { names: ["tokens"], load: async () => (await import("./tokens.js")).defineTokens },
+  { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
   { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },
@@ -59,8 +67,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(given, { from: "user" });
   } catch (error) {
-    const { json, quiet, color } = program.opts<GlobalOptions>();
-    session.configure({ json, quiet, color });
+    session.configure(program.opts<GlobalOptions>());
     session.exitCode = report(session, error);
   }
   try {
@@ -87,6 +94,8 @@ export async function buildProgram(session: Session, args: readonly string[]): P
         .choices(["auto", "local", "remote"])
         .default("auto"),
     )
+    .option("--url <url>", "server that manages them; also SPACES_URL")
+    .option("--profile <name>", "profile of your configuration; also SPACES_PROFILE")
     .option("-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help for a command")
@@ -102,13 +111,21 @@ export async function buildProgram(session: Session, args: readonly string[]): P
     .exitOverride()
     .hook("preAction", () => session.configure(program.opts<GlobalOptions>()));
 
-  const name = args.find((arg) => !arg.startsWith("-"));
+  const name = commandIn(args);
   const chosen = GROUPS.filter((group) => name !== undefined && group.names.includes(name));
   for (const group of chosen.length > 0 ? chosen : GROUPS) {
     const define = await group.load();
     define(program, session);
   }
   return program;
+}
+
+/** The options before a command whose value is the next word. */
+const VALUED = new Set(["--binding", "--url", "--profile"]);
+
+/** The name of the command, behind the options that may stand before it. */
+function commandIn(args: readonly string[]): string | undefined {
+  return args.find((arg, index) => !arg.startsWith("-") && !VALUED.has(args[index - 1] ?? ""));
 }
 
 /**

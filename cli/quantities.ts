@@ -12,6 +12,8 @@ const BYTES: Readonly<Record<string, number>> = { Ki: 1024, Mi: 1024 ** 2, Gi: 1
 
 /** The longest duration that any call takes: a week, in milliseconds. */
 export const LONGEST_MS = 604_800_000;
+/** The longest life of a space or token: ten years, in milliseconds. */
+const LONGEST_LIFE_MS = 315_360_000_000;
 
 /**
  * Reads a duration such as `500ms`, `30s`, `1.5m` or `2h`; a bare number is seconds.
@@ -19,12 +21,25 @@ export const LONGEST_MS = 604_800_000;
  * @returns milliseconds; `INVALID_INPUT` for anything but a duration above 0 and up to a week
  */
 export function parseDuration(text: string, option: string): number {
+  const ms = millisecondsOf(text);
+  if (ms > 0 && ms <= LONGEST_MS) return ms;
+  throw invalid(option, text, "Give a duration above 0 and up to 7d, such as 30s, 5m or 2h.");
+}
+
+/**
+ * Reads how long a space or token lives, as `parseDuration` does.
+ * @param option the option or argument that errors name
+ * @returns milliseconds, up to ten years
+ */
+export function parseLifetime(text: string, option: string): number {
+  const ms = millisecondsOf(text);
+  if (ms > 0 && ms <= LONGEST_LIFE_MS) return ms;
+  throw invalid(option, text, "Give a duration above 0 and up to 3650d, such as 2h or 30d.");
+}
+
+function millisecondsOf(text: string): number {
   const [, number, unit = "s"] = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  const ms = number === undefined ? Number.NaN : Number(number) * (MS[unit] ?? Number.NaN);
-  if (!(ms > 0 && ms <= LONGEST_MS)) {
-    throw invalid(option, text, "Give a duration above 0 and up to 7d, such as 30s, 5m or 2h.");
-  }
-  return ms;
+  return number === undefined ? Number.NaN : Number(number) * (MS[unit] ?? Number.NaN);
 }
 
 /**

@@ -1,13 +1,15 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
 import { hostCallFor } from "../runtime/bindings/host-call.js";
-import { SpacesError } from "../runtime/contract/errors.js";
+import type { Client } from "../runtime/contract/contract.js";
+import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
+import type { Permission } from "../runtime/contract/permissions.js";
 import type {
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
-import { reportScriptError, scriptErrorJson } from "./failures.js";
+import { reportError, reportScriptError, scriptErrorJson } from "./failures.js";
 import { LONGEST_MS } from "./quantities.js";
 import { startInterpreter } from "./script-interpreter.js";
 import type { ScriptSource } from "./script-source.js";
@@ -93,16 +95,37 @@ async function runNative(session: Session, name: string, settings: RunSettings):
     });
   }
   const client = await session.client(settings.driver);
+  return await runStored(session, client, { name }, settings);
+}
+
+/**
+ * Has the engine run a stored script, and shows its output and end.
+ * @param grant what it may do, of what the caller may; see `scripts.run`
+ * @returns the script's own exit code, or 1 where it failed without one
+ */
+export async function runStored(
+  session: Session,
+  client: Client,
+  { name, grant }: { readonly name: string; readonly grant?: readonly Permission[] | undefined },
+  settings: Pick<RunSettings, "args" | "space" | "timeoutMs">,
+): Promise<number> {
   const run = await client.scripts.run(
     {
       script: name,
       space: settings.space,
       args: [...settings.args],
       timeoutMs: settings.timeoutMs ?? LONGEST_MS,
+      ...(grant === undefined ? {} : { grant: [...grant] }),
     },
     { signal: session.signal },
   );
   session.output.result(run, () => run.output);
-  if (run.error?.code === "SCRIPT_TIMEOUT") session.output.note(printableLines(run.error.message));
-  return run.exitCode === EXIT.ok && run.error !== undefined ? EXIT.failure : run.exitCode;
+  const { error } = run;
+  if (grant !== undefined && error !== undefined && isErrorCode(error.code)) {
+    const { code, message, suggestion, details } = error;
+    if (!session.output.isJson) {
+      reportError(session.output, SpacesError.deserialize({ code, message, suggestion, details }));
+    }
+  } else if (error?.code === "SCRIPT_TIMEOUT") session.output.note(printableLines(error.message));
+  return run.exitCode === EXIT.ok && error !== undefined ? EXIT.failure : run.exitCode;
 }

@@ -2,10 +2,12 @@
 import { basename, extname } from "node:path";
 import { type Command, Option } from "commander";
 import { SpacesError } from "../runtime/contract/errors.js";
+import type { Permission } from "../runtime/contract/permissions.js";
 import { examples } from "./help.js";
+import { parsePermissions } from "./permission-list.js";
 import { readStdin, readTextFile } from "./read-input.js";
 import { scriptOptions } from "./run.js";
-import { runScript } from "./run-script.js";
+import { runScript, runStored } from "./run-script.js";
 import { storedScript } from "./script-source.js";
 import type { Session } from "./session.js";
 import { ago, table } from "./text.js";
@@ -29,6 +31,7 @@ interface RunOptions {
   readonly space?: string;
   readonly timeout?: number;
   readonly memory?: number;
+  readonly grant?: Permission[];
 }
 
 export function defineScripts(program: Command, session: Session): void {
@@ -87,19 +90,29 @@ export function defineScripts(program: Command, session: Session): void {
     .description("Run a stored script.")
     .argument("<script>")
     .argument("[args...]", "arguments for the script; put -- before those that start with a dash");
-  scriptOptions(run).action(async (name: string, args: string[], options: RunOptions) => {
-    const client = await session.client(options.driver);
-    const script = await storedScript(name, client, session.signal);
-    session.exitCode = await runScript(session, script, {
-      args,
-      driver: options.driver,
-      space: options.space,
-      timeoutMs: options.timeout,
-      memoryBytes: options.memory,
-      permissions: {},
+  scriptOptions(run)
+    .option("--grant <permissions>", "what it may do, separated by commas", (text) =>
+      parsePermissions(text, "--grant"),
+    )
+    .action(async (name: string, args: string[], options: RunOptions) => {
+      const client = await session.client(options.driver);
+      if (options.grant !== undefined) {
+        const { grant, space, timeout: timeoutMs } = options;
+        const settings = { args, space, timeoutMs };
+        session.exitCode = await runStored(session, client, { name, grant }, settings);
+        return;
+      }
+      const script = await storedScript(name, client, session.signal);
+      session.exitCode = await runScript(session, script, {
+        args,
+        driver: options.driver,
+        space: options.space,
+        timeoutMs: options.timeout,
+        memoryBytes: options.memory,
+        permissions: {},
+      });
     });
-  });
-  examples(run, "scripts run deploy --space dev staging");
+  examples(run, "scripts run deploy --space dev staging", "scripts run report --grant UseSpaces");
 
   const remove = scripts
     .command("delete")

@@ -1,18 +1,22 @@
 /** Shows spaces to people: a table of many, or all about one. */
 import type { Space } from "../runtime/contract/spaces.js";
 import type { Output } from "./output.js";
-import { ago, printable, table } from "./text.js";
+import { ago, details, table } from "./text.js";
 
 /** A table with one line a space. */
 export function spaceTable(spaces: readonly Space[], output: Output): string {
+  // Few spaces expire: the column is there when one does.
+  const expires = spaces.some((space) => space.expiresAt !== undefined);
+  const column = (text: string): string[] => (expires ? [text] : []);
   return table(
-    ["NAME", "STATUS", "DRIVER", "TEMPLATE", "CREATED", "DESCRIPTION"],
+    ["NAME", "STATUS", "DRIVER", "TEMPLATE", "CREATED", ...column("EXPIRES"), "DESCRIPTION"],
     spaces.map((space) => [
       space.name,
       space.activity === "busy" ? `${space.status} (busy)` : space.status,
       space.driver,
       space.template,
       ago(space.createdAt),
+      ...column(space.expiresAt === undefined ? "-" : ago(space.expiresAt)),
       space.description,
     ]),
     (title) => output.style("stdout", "bold", title),
@@ -37,20 +41,14 @@ export function describeSpace(space: Space, output: Output): string {
     ["workdir", space.workdir],
     ["workspace", space.workspace],
     ["created", `${ago(space.createdAt)} (${space.createdAt})`],
+    ["expires", space.expiresAt && `${ago(space.expiresAt)} (${space.expiresAt})`],
     ["started", space.startedAt && `${ago(space.startedAt)} (${space.startedAt})`],
     ["last error", space.lastError && `${space.lastError.message} [${space.lastError.code}]`],
     ...pairs("env", space.env),
     ...pairs("field", space.fields),
     ...pairs("metadata", space.metadata),
   ];
-  const shown = rows.filter(([, value]) => value !== undefined && value !== "");
-  const width = Math.max(...shown.map(([label]) => label.length));
-  return shown
-    .map(([label, value = ""]) => {
-      const padded = `${label}:`.padEnd(width + 1);
-      return `${output.style("stdout", "bold", padded)}  ${printable(value)}\n`;
-    })
-    .join("");
+  return details(rows, (label) => output.style("stdout", "bold", label));
 }
 
 function pairs(label: string, map: Readonly<Record<string, string>>): [string, string][] {

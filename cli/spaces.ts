@@ -5,9 +5,10 @@ import { exitCodeOf } from "./exit-codes.js";
 import { reportError, toSpacesError } from "./failures.js";
 import { examples } from "./help.js";
 import { keyValues } from "./key-values.js";
-import { parseCount } from "./quantities.js";
+import { parseCount, parseLifetime } from "./quantities.js";
 import type { Session } from "./session.js";
 import { describeSpace, spaceTable } from "./show-space.js";
+import { ago } from "./text.js";
 
 const SHELLS = ["bash", "zsh", "fish", "sh"] as const;
 const STATUSES = ["creating", "stopped", "starting", "running", "stopping", "error"] as const;
@@ -23,6 +24,7 @@ interface CreateOptions {
   readonly env?: Record<string, string>;
   readonly field?: Record<string, string>;
   readonly metadata?: Record<string, string>;
+  readonly ttl?: number;
   readonly start?: boolean;
 }
 
@@ -30,6 +32,7 @@ interface ListOptions {
   readonly status?: SpaceStatus;
   readonly template?: string;
   readonly limit?: number;
+  readonly all?: boolean;
 }
 
 interface DeleteOptions {
@@ -50,11 +53,15 @@ export function defineSpaces(program: Command, session: Session): void {
     .option("-e, --env <name=value>", "environment variable; repeatable", keyValues("--env"))
     .option("--field <name=value>", "value of a field; repeatable", keyValues("--field"))
     .option("--metadata <key=value>", "label of yours; repeatable", keyValues("--metadata"))
+    .option("--ttl <duration>", "delete it after this time, such as 2h (default: never)", (text) =>
+      parseLifetime(text, "--ttl"),
+    )
     .option("--start", "start it too")
     .action((name: string, options: CreateOptions) => createSpace(session, name, options));
   examples(
     create,
     "create dev --start",
+    "create trial --ttl 2h",
     "create api --template node --env PORT=8080 --field branch=main",
   );
 
@@ -65,6 +72,7 @@ export function defineSpaces(program: Command, session: Session): void {
     .description("List the spaces, oldest first.")
     .addOption(new Option("--status <status>", "only with this status").choices(STATUSES))
     .option("-t, --template <template>", "only of this template")
+    .option("-a, --all", "also those of other users")
     .option("--limit <count>", "at most this many", (text) => parseCount(text, "--limit"))
     .action((options: ListOptions) => listSpaces(session, options));
   examples(list, "list", "list --status running --json");
@@ -84,6 +92,22 @@ export function defineSpaces(program: Command, session: Session): void {
   defineChange(program, session, "start", "Started");
   defineChange(program, session, "stop", "Stopped");
   defineChange(program, session, "restart", "Restarted");
+
+  const extend = program
+    .command("extend")
+    .summary("put off the end of a space")
+    .description("Put off the time at which a space is deleted by itself.")
+    .argument("<space>", "name or id")
+    .argument("<duration>", "what is added to it, such as 1h")
+    .action(async (space: string, duration: string) => {
+      const durationMs = parseLifetime(duration, "<duration>");
+      const { output, signal } = session;
+      const client = await session.client();
+      const extended = await client.spaces.extend({ space, durationMs }, { signal });
+      output.note(`${extended.name} expires ${ago(extended.expiresAt ?? "")}.`);
+      output.result(extended, () => `${extended.expiresAt}\n`);
+    });
+  examples(extend, "extend trial 1h");
 
   const remove = program
     .command("delete")
@@ -133,6 +157,7 @@ async function createSpace(session: Session, name: string, options: CreateOption
       env: options.env,
       fields: options.field,
       metadata: options.metadata,
+      ttlMs: options.ttl,
     },
     { signal },
   );
@@ -152,6 +177,7 @@ async function listSpaces(session: Session, options: ListOptions): Promise<void>
       {
         status: options.status,
         template: options.template,
+        all: options.all,
         limit: Math.min(PAGE, most - items.length),
         cursor,
       },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, printable, printableLines, table } from "./text.js";
+import { ago, byteSize, printable, printableLines, printableName, table } from "./text.js";
 
 describe("table", () => {
   it("aligns columns, also with wide characters, and leaves no trailing blanks", () => {
@@ -40,4 +40,23 @@ describe("ago", () => {
   ])("says %s as %s", (timestamp, said) => {
     expect(ago(timestamp, now)).toBe(said);
   });
+});
+
+describe("names of files", () => {
+  it("shows every control character, so that no name looks like another or like two", () => {
+    expect(printableName("a\nb\t\u001b[31m\u202e")).toBe("a\\u000ab\\u0009\\u001b[31m\\u202e");
+    expect(printableName("Ä 文.txt")).toBe("Ä 文.txt");
+  });
+});
+
+it.each([
+  [0, "0 bytes"],
+  [1, "1 byte"],
+  [1023, "1023 bytes"],
+  [1536, "1.5 KiB"],
+  [104_857_600, "100.0 MiB"],
+  [5 * 1024 ** 4, "5.0 TiB"],
+  [5000 * 1024 ** 4, "5000.0 TiB"],
+])("%i bytes are shown as %s", (bytes, text) => {
+  expect(byteSize(bytes)).toBe(text);
 });

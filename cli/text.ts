@@ -19,6 +19,30 @@ export function printableLines(text: string): string {
   );
 }
 
+/** As `printable`, but shows line breaks and tabs too: two names of files never look the same. */
+export function printableName(name: string): string {
+  return name.replace(
+    UNPRINTABLE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+const SIZES = ["KiB", "MiB", "GiB", "TiB"] as const;
+
+/** A number of bytes as people read it, such as `1.5 MiB`. */
+export function byteSize(bytes: number): string {
+  let size = bytes;
+  let unit = "bytes";
+  for (const next of SIZES) {
+    if (size < 1024) break;
+    size /= 1024;
+    unit = next;
+  }
+  return unit === "bytes"
+    ? `${bytes} ${bytes === 1 ? "byte" : "bytes"}`
+    : `${size.toFixed(1)} ${unit}`;
+}
+
 /** Columns that a text takes in a terminal: wide characters take two, combining marks none. */
 export function displayWidth(text: string): number {
   let width = 0;
@@ -70,6 +94,22 @@ export function table(
       .join("  ")
       .trimEnd();
   return [title(line(head)), ...cells.map(line)].map((text) => `${text}\n`).join("");
+}
+
+/**
+ * Lays out labelled values, a line each; those without a value are left out.
+ * @param values control characters are escaped
+ * @param label how labels are shown, such as in bold
+ */
+export function details(
+  values: readonly (readonly [label: string, value: string | undefined])[],
+  label: (text: string) => string,
+): string {
+  const shown = values.filter(([, value]) => value !== undefined && value !== "");
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown
+    .map(([name, value = ""]) => `${label(`${name}:`.padEnd(width + 1))}  ${printable(value)}\n`)
+    .join("");
 }
 
 const UNITS: readonly (readonly [string, number])[] = [

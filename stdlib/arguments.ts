@@ -4,6 +4,7 @@
  */
 import { SpacesError } from "spaces:host";
 import { nearest } from "./names.js";
+import { bytesOf, isBytes } from "./prelude/binary.js";
 
 /** Where a value was given: the function, and the words for the parameter in messages. */
 export interface Place {
@@ -55,6 +56,29 @@ export const count: Reader<number> = (place, value) => {
     throw invalid(place, "a whole number from 1", value);
   }
   return value;
+};
+
+/** A number of bytes. */
+export const whole: Reader<number> = (place, value) => {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw invalid(place, "a whole number from 0", value);
+  }
+  return value;
+};
+
+/** Permission bits. */
+export const fileMode: Reader<number> = (place, value) => {
+  const bits = typeof value === "number" && Number.isInteger(value) && value >= 0;
+  if (!bits || value > 0o777) {
+    throw invalid(place, "permission bits from 0 to 0o777", value);
+  }
+  return value;
+};
+
+/** What a file can be written from, beside a string. */
+export const bytesLike: Reader<Uint8Array> = (place, value) => {
+  if (!isBytes(value)) throw invalid(place, "a string or a Uint8Array", value);
+  return bytesOf(value);
 };
 
 export const port: Reader<number> = (place, value) => {

@@ -7,6 +7,7 @@ import {
   count,
   flag,
   isPlainObject,
+  milliseconds,
   noMore,
   optional,
   options,
@@ -77,28 +78,44 @@ function* create(
 ): Steps<string> {
   const fn = "create";
   const byObject = isPlainObject(third);
-  const { start: startIt, ...given } = byObject
+  const {
+    start: startIt,
+    ttl,
+    ...given
+  } = byObject
     ? options(fn, third, {
         description: anyText,
         shell: text,
         env: textRecord,
         fields: textRecord,
         metadata: textRecord,
+        ttl: milliseconds,
         start: flag,
       })
     : {
         start: false,
+        ttl: undefined,
         description: optional(anyText, { fn, parameter: "description" }, third),
         shell: optional(text, { fn, parameter: "shell" }, shell),
       };
   noMore(fn, byObject ? [shell, ...rest] : rest);
   const { id } = yield* call<HostSpace>("spaces.create", {
     ...given,
+    ttlMs: ttl,
     name: spaceName(fn, name),
     template: text({ fn, parameter: "template name" }, template),
   });
   if (startIt) yield* start(id);
   return id;
+}
+
+function* extend(name?: unknown, duration?: unknown): Steps<string> {
+  const fn = "extend";
+  const space = yield* call<HostSpace>("spaces.extend", {
+    space: spaceName(fn, name),
+    durationMs: milliseconds({ fn, parameter: "duration" }, duration),
+  });
+  return String(space.expiresAt);
 }
 
 function* remove(name?: unknown, opts?: unknown): Steps<true> {
@@ -151,6 +168,7 @@ export const spaceOperations = {
   start,
   stop,
   restart,
+  extend,
   is_running,
   get,
   get_field,

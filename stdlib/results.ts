@@ -20,6 +20,7 @@ export interface HostSpace {
   readonly fields: object;
   readonly createdAt: unknown;
   readonly updatedAt: unknown;
+  readonly expiresAt?: unknown;
   readonly startedAt?: unknown;
   readonly lastError?: unknown;
   readonly lastActiveAt?: unknown;
@@ -86,6 +87,7 @@ export function spaceForScript(space: HostSpace) {
       image: space.image,
       workdir: space.workdir,
       workspace: space.workspace,
+      expires_at: space.expiresAt,
       started_at: space.startedAt,
       last_active_at: space.lastActiveAt,
       last_error: space.lastError,
@@ -133,5 +135,30 @@ export function fieldForScript(field: HostField) {
     secret: field.secret,
     value: field.value,
     is_set: field.isSet,
+  };
+}
+
+/** A file as the host describes it. */
+export interface HostFile {
+  readonly name: string;
+  readonly path: string;
+  readonly type: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly modifiedAt: string;
+  readonly target?: string;
+  readonly sha256?: string;
+}
+
+/** The host's description of a file, for scripts. */
+export function fileForScript(file: HostFile) {
+  return {
+    name: file.name,
+    path: file.path,
+    type: file.type,
+    size: file.size,
+    mode: file.mode,
+    modified_at: file.modifiedAt,
+    ...present({ target: file.target, sha256: file.sha256 }),
   };
 }

@@ -3,10 +3,11 @@
  * with the functions of `spaces` that then need no name. Scripts import it by name.
  */
 import { callSync, SpacesError, script } from "spaces:host";
+import { fileOperations } from "./file-operations.js";
 import { createModule } from "./module.js";
 import { spaceOperations } from "./operations.js";
 import type { HostSpace } from "./results.js";
-import { runSync, type Steps, type SyncTable } from "./steps.js";
+import { drive, runSync, type Steps, type SyncTable } from "./steps.js";
 
 function bound(): string {
   if (script.space === undefined) {
@@ -25,14 +26,24 @@ function describe(): HostSpace {
   return known;
 }
 
-function bindAll(): SyncTable<typeof spaceOperations> {
-  const functions: Record<string, (...args: unknown[]) => unknown> = {};
-  for (const [operation, body] of Object.entries(spaceOperations)) {
+type Bodies = Record<string, (...args: never[]) => Steps<unknown>>;
+
+/** The functions of a table with the current space as their first argument. */
+function bindAll<Table extends Bodies>(operations: Table): SyncTable<Table> {
+  const bodies: Bodies = {};
+  const made = new Map<unknown, Bodies[string]>();
+  for (const [operation, body] of Object.entries(operations)) {
     const steps = body as (...args: unknown[]) => Steps<unknown>;
-    functions[operation] = (...args) => runSync(steps(bound(), ...args));
+    // Two names of one body stay one function.
+    const known = made.get(body) ?? ((...args: unknown[]) => steps(bound(), ...args));
+    made.set(body, known);
+    bodies[operation] = known;
   }
-  return functions as SyncTable<typeof spaceOperations>;
+  return drive(bodies, runSync) as SyncTable<Table>;
 }
+
+/** The functions of the module `files`, for the files of the current space. */
+export const files = createModule("space.files", bindAll(fileOperations));
 
 const space = createModule("space", {
   get name(): string {
@@ -41,7 +52,8 @@ const space = createModule("space", {
   get id(): string {
     return describe().id;
   },
-  ...bindAll(),
+  files,
+  ...bindAll(spaceOperations),
 });
 
 export default space;
@@ -50,7 +62,7 @@ export default space;
 export const name = script.space === undefined ? undefined : space.name;
 export const id = script.space === undefined ? undefined : space.id;
 
-// Names of exports must be literal; `exports.test.ts` holds them against the table.
+// Names of exports must be literal; `guest-types.test.ts` holds them against the declarations.
 export const {
   start,
   stop,

@@ -10,7 +10,7 @@ const spaces = createModule("spaces", drive(operations, runAsync) as AsyncTable<
 
 export default spaces;
 
-// Names of exports must be literal; `exports.test.ts` holds them against the table.
+// Names of exports must be literal; `guest-types.test.ts` holds them against the declarations.
 export const {
   start,
   stop,

@@ -85,7 +85,12 @@ async function buildEngine() {
 await Promise.all([
   build({
     ...node,
-    entryPoints: { cli: "cli/main.ts", index: "runtime/index.ts" },
+    entryPoints: {
+      cli: "cli/main.ts",
+      index: "runtime/index.ts",
+      server: "runtime/server/server.ts",
+      testing: "runtime/testing.ts",
+    },
     outdir: out,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
@@ -124,6 +129,8 @@ await Promise.all([
       spaces: "stdlib/spaces.ts",
       "spaces-async": "stdlib/spaces-async.ts",
       space: "stdlib/space.ts",
+      files: "stdlib/files.ts",
+      "files-async": "stdlib/files-async.ts",
       runtime: "stdlib/runtime.ts",
       yaml: "stdlib/yaml.ts",
     },

@@ -1,7 +1,7 @@
 /**
  * Makes the type declarations of the script modules from the hand-written ones in `stdlib/types/`:
- * the promise form and the bound form of `spaces`, and the camelCase aliases. The build calls
- * `writeTypes`; `node tools/types.mjs` renews the two derived files beside their source.
+ * the promise forms of `spaces` and `files`, the bound form of `spaces`, and the camelCase aliases. The
+ * build calls `writeTypes`; `node tools/types.mjs` renews the derived files beside their sources.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -10,9 +10,9 @@ const source = new URL("../stdlib/types/", import.meta.url);
 
 /** One function with its comment and all its overloads. */
 const FUNCTION =
-  / {2}\/\*\*\n(?: {3}\*[^\n]*\n)+?(?: {2}export function (\w+)\([\s\S]*?\)(?:: [^;()]+);\n)+/g;
+  / {2}\/\*\*\n(?: {3}\*[^\n]*\n)+?(?: {2}export function (\w+)(?:<[^>]*>)?\([\s\S]*?\)(?:: [^;()]+);\n)+/g;
 /** One signature: the name, the parameters, the result. */
-const SIGNATURE = /export function (\w+)\(([\s\S]*?)\): ([^;()]+);/g;
+const SIGNATURE = /export function (\w+(?:<[^>]*>)?)\(([\s\S]*?)\): ([^;()]+);/g;
 
 /** Functions that are not about one existing space, or would end the space under the script. */
 const NOT_BOUND = new Set(["list", "create", "remove"]);
@@ -22,17 +22,25 @@ const interfacesOf = (text) =>
   [...text.matchAll(/export interface (\w+)/g)].map(([, name]) => name).sort();
 
 /** In the form that the formatter gives it. */
-const importOf = (types) => {
-  const line = `  import type { ${types.join(", ")} } from "spaces";`;
+const importOf = (types, from) => {
+  const line = `  import type { ${types.join(", ")} } from "${from}";`;
   const lines = types.map((type) => `    ${type},\n`).join("");
-  return line.length <= 100 ? line : `  import type {\n${lines}  } from "spaces";`;
+  return line.length <= 100 ? line : `  import type {\n${lines}  } from "${from}";`;
 };
 
-const head = (comment, module, types) => `/** ${comment} */
-// Made from spaces.d.ts by tools/types.mjs; change that file, and run the tool.
+/** A signature in the form that the formatter gives it. */
+const inLines = (signature) => {
+  if (signature.includes("\n") || signature.length + 2 <= 100) return signature;
+  const [, start, parameters, end] = /^([^(]*)\(([^()]*)\)(.*)$/.exec(signature);
+  const lines = parameters.split(", ").map((parameter) => `    ${parameter},\n`);
+  return `${start}(\n${lines.join("")}  )${end}`;
+};
+
+const head = (comment, module, types, from) => `/** ${comment} */
+// Made from ${from}.d.ts by tools/types.mjs; change that file, and run the tool.
 
 declare module "${module}" {
-${importOf(types)}
+${importOf(types, from)}
 `;
 
 const tail = (name, module) => `
@@ -44,21 +52,29 @@ const tail = (name, module) => `
 
 const used = (body, types) => types.filter((type) => new RegExp(`\\b${type}\\b(?! \`)`).test(body));
 
-/** The declarations of `spaces/async`: each result is a promise. */
-export function asyncTypes(text) {
+/**
+ * The declarations of a module's promise form, such as `spaces/async`: each result is a promise.
+ * @param {string} text The declarations of the module that blocks.
+ * @param {string} module Its name.
+ */
+export function asyncTypes(text, module) {
+  const call = (pattern) => new RegExp(pattern.replace("MODULE", module), "g");
   const body = functionsOf(text)
     .map(([block]) =>
       block
-        .replace(SIGNATURE, "export function $1($2): Promise<$3>;")
-        .replace(/ spaces\.(\w+)\(([^()]*)\)\./g, " (await spaces.$1($2)).")
-        .replace(/(?<!await )\bspaces\.(\w+)\(/g, "await spaces.$1("),
+        .replace(SIGNATURE, (_, name, parameters, result) =>
+          inLines(`export function ${name}(${parameters}): Promise<${result}>;`),
+        )
+        .replace(call(" MODULE\\.(\\w+)\\(([^()]*)\\)\\."), ` (await ${module}.$1($2)).`)
+        .replace(call("(?<!await )\\bMODULE\\.(\\w+(?:<[^>]*>)?)\\("), `await ${module}.$1(`),
     )
     .join("\n");
   const signatures = body.replace(/\/\*\*[\s\S]*?\*\//g, "");
-  return `${head("The module `spaces/async`: the functions of `spaces`, each returning a promise.", "spaces/async", used(signatures, interfacesOf(text)))}
+  const comment = `The module \`${module}/async\`: the functions of \`${module}\`, each returning a promise.`;
+  return `${head(comment, `${module}/async`, used(signatures, interfacesOf(text)), module)}
 ${body}
   export { remove as delete };
-${tail("spaces", "spaces/async")}`;
+${tail(module, `${module}/async`)}`;
 }
 
 /** The declarations of `space`: the functions about one space, without the space's name. */
@@ -77,7 +93,13 @@ export function boundTypes(text) {
     )
     .join("\n");
   const signatures = body.replace(/\/\*\*[\s\S]*?\*\//g, "");
-  return `${head("The module `space`: the space that the script is bound to.", "space", used(signatures, interfacesOf(text)))}
+  return `${head("The module `space`: the space that the script is bound to.", "space", used(signatures, interfacesOf(text)), "spaces")}
+  /** A function of \`files\` without the space, which is the current one. */
+  type OnThisSpace<Call> = Call extends (space: string, ...rest: infer Rest) => infer Result
+    ? (...rest: Rest) => Result
+    : never;
+  type FileFunctions = Omit<typeof import("files"), "default">;
+
   /**
    * Name of the space; undefined where the script is bound to none. All else throws
    * \`SPACE_NOT_FOUND\` there, \`space.name\` of the default export too.
@@ -89,6 +111,16 @@ export function boundTypes(text) {
 
   /** Id of the space; undefined where the script is bound to none. */
   export const id: string | undefined;
+
+  /**
+   * The functions of the module \`files\`, for the files of the space.
+   *
+   * @example
+   * files.write("notes.txt", "remember\\n");
+   */
+  export const files: {
+    readonly [Name in keyof FileFunctions]: OnThisSpace<FileFunctions[Name]>;
+  };
 
 ${body}
   /** All of the module. */
@@ -130,6 +162,8 @@ export async function writeTypes(directory) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const spaces = await readFile(new URL("spaces.d.ts", source), "utf8");
-  await writeFile(new URL("spaces-async.d.ts", source), asyncTypes(spaces));
+  const files = await readFile(new URL("files.d.ts", source), "utf8");
+  await writeFile(new URL("spaces-async.d.ts", source), asyncTypes(spaces, "spaces"));
+  await writeFile(new URL("files-async.d.ts", source), asyncTypes(files, "files"));
   await writeFile(new URL("space.d.ts", source), boundTypes(spaces));
 }

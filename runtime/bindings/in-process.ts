@@ -1,5 +1,5 @@
 /** The in-process binding: the contract answered by an engine in this process. */
-import { createRouterClient, ORPCError } from "@orpc/server";
+import { createRouterClient } from "@orpc/server";
 import type { Client } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext, ScriptRunner } from "../engine/context.js";
@@ -13,6 +13,7 @@ import type { AttachOptions, AttachTarget } from "./attachment.js";
 import type { Binding, BindingOptions } from "./binding.js";
 import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
+import { invalidInputOf } from "./invalid-input.js";
 
 type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
   /** Absolute path of the data directory. */
@@ -124,11 +125,6 @@ async function openEngine(options: Parameters<typeof Engine.open>[0]): Promise<E
   }
 }
 
-interface ValidationIssue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
-}
-
 /** Turns whatever a call threw into an error of the registry. */
 export function toSpacesError(error: unknown): SpacesError {
   if (SpacesError.isInstance(error)) return error;
@@ -138,23 +134,8 @@ export function toSpacesError(error: unknown): SpacesError {
       details: { code: error.code },
     });
   }
-  if (error instanceof ORPCError && error.code === "BAD_REQUEST") {
-    const { issues } = (error.data ?? {}) as { issues?: readonly ValidationIssue[] };
-    if (issues !== undefined) return invalidInput(issues, error);
-  }
+  const invalid = invalidInputOf(error);
+  if (invalid !== undefined) return invalid;
   // The text of a foreign error may name paths of the host; scripts read messages, not causes.
   return new SpacesError("INTERNAL", undefined, { cause: error });
-}
-
-function invalidInput(issues: readonly ValidationIssue[], cause: unknown): SpacesError {
-  const described = issues.slice(0, 5).map(({ path, message }) => {
-    const where = (path ?? []).map((part) =>
-      String(typeof part === "object" ? part.key : part).slice(0, 64),
-    );
-    return where.length === 0 ? message : `${where.join(".")}: ${message}`;
-  });
-  return new SpacesError("INVALID_INPUT", described.join("; "), {
-    cause,
-    details: { issues: described },
-  });
 }

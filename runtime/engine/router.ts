@@ -80,8 +80,8 @@ export function createRouter(engine: Engine) {
       apply: os.templates.apply.handler(async ({ input }) => ({
         items: await templates.apply(input.source, input.filename),
       })),
-      delete: os.templates.delete.handler(async ({ input }) => {
-        await templates.delete(input.template);
+      delete: os.templates.delete.handler(async ({ context, input }) => {
+        await templates.delete(context, input.template);
         return {};
       }),
     },

@@ -3,7 +3,7 @@ import { SpacesError } from "../contract/errors.js";
 import type { Template, TemplateSpec } from "../contract/templates.js";
 import type { TemplateRow } from "../store/tables.js";
 import { BUILTIN_TEMPLATES } from "./builtin-templates.js";
-import type { EngineParts } from "./context.js";
+import type { CallContext, EngineParts } from "./context.js";
 import { parseTemplates } from "./template-file.js";
 
 type ApplyResult = { name: string; result: "created" | "updated" | "unchanged" };
@@ -75,20 +75,19 @@ export class Templates {
   }
 
   /** @throws SpacesError `TEMPLATE_NOT_FOUND`; `TEMPLATE_IN_USE`; `CONFLICT` for a built-in one */
-  async delete(name: string): Promise<void> {
+  async delete({ actor }: CallContext, name: string): Promise<void> {
     this.#refuseBuiltin(name);
     await this.#parts.store.transaction().execute(async (store) => {
       const user = await store
         .selectFrom("spaces")
-        .select("name")
+        .select(["name", "owner"])
         .where("template", "=", name)
         .where("status", "!=", "destroyed")
         .executeTakeFirst();
       if (user !== undefined) {
-        throw new SpacesError(
-          "TEMPLATE_IN_USE",
-          `The template "${name}" is used by the space "${user.name}".`,
-        );
+        const visible = user.owner === actor.id || actor.permissions.has("ManageSpaces");
+        const by = visible ? `the space "${user.name}"` : "a space of another user";
+        throw new SpacesError("TEMPLATE_IN_USE", `The template "${name}" is used by ${by}.`);
       }
       const { numDeletedRows } = await store
         .deleteFrom("templates")

@@ -1,5 +1,6 @@
 /** The modules as scripts meet them: imported inside of the sandbox. */
 import { afterAll, describe, expect, it } from "vitest";
+import { SpacesError } from "../contract/errors.js";
 import { createInterpreter } from "./interpreter.js";
 import type { ScriptRequest } from "./types.js";
 
@@ -69,6 +70,53 @@ describe("space", () => {
     expect(output).toBe(
       `undefined\n${"SPACE_NOT_FOUND This script is bound to no space. Run it with `--space NAME`, or name the space and import `spaces` instead.\n".repeat(2)}`,
     );
+  });
+});
+
+describe("files", () => {
+  const stored = new Map<string, string>();
+  const disk: ScriptRequest["host"] = async (name, input) => {
+    if (name === "spaces.get") return { id: "spc_1", name: "dev" };
+    const { space, path, content, encoding } = input as Record<string, string>;
+    if (name === "files.write") {
+      stored.set(`${space}:${path}`, encoding === "base64" ? atob(content ?? "") : (content ?? ""));
+      return { name: path, path: `/workspace/${path}`, type: "file", size: 1, mode: 420 };
+    }
+    const found = stored.get(`${space}:${path}`);
+    if (found === undefined) throw new SpacesError("FILE_NOT_FOUND", `There is no ${path}.`);
+    return { content: encoding === "base64" ? btoa(found) : found };
+  };
+
+  it("carries text and bytes, for a named space and for the current one", async () => {
+    const output = await run(
+      `import files, { readBytes } from "files";
+       import { read, write } from "files/async";
+       import space, { files as mine } from "space";
+       files.write("other", "a", "text");
+       mine.write("b", Uint8Array.of(0, 128, 255));
+       await Promise.all([write("dev", "c", new Uint8Array(5).buffer), write("dev", "d", "x")]);
+       console.log(await read("other", "a"), readBytes("dev", "b"), space.files.read_bytes("c"));
+       ${attempt('mine.read("missing")')}
+       ${attempt('mine.raed("missing")')}`,
+      { space: "dev", host: disk },
+    );
+    expect(output).toContain(
+      "text Uint8Array(3) [ 0, 128, 255 ] Uint8Array(5) [ 0, 0, 0, 0, 0 ]\n",
+    );
+    expect(output).toContain("\nFILE_NOT_FOUND There is no missing. List the files");
+    expect(output).toContain("space.files.raed is not a function. Did you mean space.files.read?");
+  });
+
+  it("says that no space is bound, or that content is too large for one call", async () => {
+    const output = await run(
+      `import { files } from "space";
+       import { write } from "files";
+       ${attempt('files.read("a")')}
+       ${attempt('write("dev", "a", "x".repeat(17 * 1024 * 1024))')}`,
+      { host: disk },
+    );
+    expect(output).toMatch(/^SPACE_NOT_FOUND This script is bound to no space\./);
+    expect(output).toContain("\nLIMIT_EXCEEDED ");
   });
 });
 

@@ -73,6 +73,8 @@ describe.each([
   ["spaces", "spaces"],
   ["spaces/async", "spaces-async"],
   ["space", "space"],
+  ["files", "files"],
+  ["files/async", "files-async"],
   ["runtime", "runtime"],
   ["yaml", "yaml"],
 ])("the module %s", (specifier, file) => {
@@ -108,8 +110,11 @@ it("every declared global exists", async () => {
 
 it("the derived declarations are up to date (node tools/types.mjs)", async () => {
   const spaces = await readFile(new URL("spaces.d.ts", source), "utf8");
-  expect(await readFile(new URL("spaces-async.d.ts", source), "utf8")).toBe(asyncTypes(spaces));
-  expect(await readFile(new URL("space.d.ts", source), "utf8")).toBe(boundTypes(spaces));
+  const files = await readFile(new URL("files.d.ts", source), "utf8");
+  const derived = (name: string) => readFile(new URL(name, source), "utf8");
+  expect(await derived("spaces-async.d.ts")).toBe(asyncTypes(spaces, "spaces"));
+  expect(await derived("files-async.d.ts")).toBe(asyncTypes(files, "files"));
+  expect(await derived("space.d.ts")).toBe(boundTypes(spaces));
 });
 
 describe("a script that is compiled against them", () => {
@@ -117,9 +122,11 @@ describe("a script that is compiled against them", () => {
     const script = `
       import spaces, { create, list, run, runScript, delete as drop, type SpaceInfo } from "spaces";
       import { start, exec } from "spaces/async";
-      import space, { name, getField } from "space";
+      import space, { files as here, name, getField } from "space";
       import { args, env, exit, input, sleep, sleepAsync } from "runtime";
       import { parse, stringify } from "yaml";
+      import files, { readBytes, write, delete as erase, type FileInfo } from "files";
+      import * as later from "files/async";
 
       const id: string = create("dev", "node", "Mine", "bash");
       create("dev", "node", { env: { A: "b" }, start: true });
@@ -139,6 +146,16 @@ describe("a script that is compiled against them", () => {
       setTimeout((n: number) => console.log(n), 5, 1);
       const bytes: Uint8Array = crypto.getRandomValues(new Uint8Array(4));
       console.log(new TextDecoder().decode(bytes), structuredClone({ a: 1 }).a.toFixed());
+      const written: FileInfo = write("dev", "a", new Uint8Array(4), { mode: 0o600, parents: false });
+      const sum: string | undefined = files.stat("dev", "a", { hash: true }).sha256;
+      const start4: Uint8Array = readBytes("dev", "a", { offset: 0, length: 4 });
+      files.list("dev", { glob: "*.ts" }); files.list("dev", "src", { recursive: true, limit: 5 });
+      files.readJson<{ a: number }>("dev", "a.json").a.toFixed(); erase("dev", "a", { force: true });
+      const both: string[] = await Promise.all([later.read("a", "x"), later.default.read("b", "x")]);
+      const n: number = (await later.readJson<{ a: number }>("dev", "a.json")).a;
+      const mine: string = space.files.read("a", { length: 1 }) + here.read("a");
+      here.writeJson("a.json", { n }); here.delete("a"); const moved: FileInfo = here.move("a", "b");
+      console.log(written, sum, start4, both, mine, moved.modified_at);
       if (code > 0) exit(1);
     `;
     expect(await compile(script)).toBe("");
@@ -152,6 +169,11 @@ describe("a script that is compiled against them", () => {
     ['import { run } from "spaces"; run("a", "b", [], "5");', "string"],
     ['import { start } from "spaces/async"; const done: true = start("a");', "Promise"],
     ['import { run } from "space"; run("ls", 5);', "RunOptions"],
+    ['import { read } from "files"; read("dev");', "Expected 2-3 arguments"],
+    ['import { write } from "files"; write("dev", "a", 5);', "number"],
+    ['import { read } from "files/async"; const text: string = read("dev", "a");', "Promise"],
+    ['import space from "space"; space.files.stat("dev", "a");', "StatOptions"],
+    ['import { files } from "space"; files.raed("a");', "raed"],
     ["document.title;", "document"],
     ["process.exit(1);", "process"],
   ])("is told what is wrong in %s", async (script, complaint) => {

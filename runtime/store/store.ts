@@ -22,7 +22,7 @@ export async function openStore(dataDir: string): Promise<Store> {
   const database = await retryWhileBusy(() => openFile(dataDir));
   const store = new Kysely<Tables>({ dialect: new LibsqlDialect(database) });
   try {
-    await migrateInTurn(store);
+    await migrate(store);
   } catch (error) {
     await store.destroy();
     throw storeErrorFrom(error);
@@ -44,18 +44,6 @@ function openFile(dataDir: string): InstanceType<typeof Database> {
     throw error;
   }
   return database;
-}
-
-let turn: Promise<unknown> = Promise.resolve();
-
-/**
- * Within one process, one store after the other migrates: waiting for SQLite's lock blocks the event
- * loop, and so the very one that holds it.
- */
-async function migrateInTurn(store: Store): Promise<void> {
-  const migrated = turn.then(() => migrate(store));
-  turn = migrated.catch(() => undefined);
-  await migrated;
 }
 
 async function migrate(store: Store): Promise<void> {

@@ -11,6 +11,12 @@ declare module "space" {
     SpaceInfo,
   } from "spaces";
 
+  /** A function of `files` without the space, which is the current one. */
+  type OnThisSpace<Call> = Call extends (space: string, ...rest: infer Rest) => infer Result
+    ? (...rest: Rest) => Result
+    : never;
+  type FileFunctions = Omit<typeof import("files"), "default">;
+
   /**
    * Name of the space; undefined where the script is bound to none. All else throws
    * `SPACE_NOT_FOUND` there, `space.name` of the default export too.
@@ -22,6 +28,16 @@ declare module "space" {
 
   /** Id of the space; undefined where the script is bound to none. */
   export const id: string | undefined;
+
+  /**
+   * The functions of the module `files`, for the files of the space.
+   *
+   * @example
+   * files.write("notes.txt", "remember\n");
+   */
+  export const files: {
+    readonly [Name in keyof FileFunctions]: OnThisSpace<FileFunctions[Name]>;
+  };
 
   /**
    * Starts a space and waits until it runs. Does nothing where it runs already.
@@ -66,6 +82,18 @@ declare module "space" {
    * @throws SpacesError `SPACE_NOT_FOUND`
    */
   export function is_running(): boolean;
+
+  /**
+   * Puts off the time at which a space is deleted by itself.
+   *
+   * @example
+   * spaces.extend("test", 3600);
+   *
+   * @param duration Seconds that are added to the time at which it expires.
+   * @returns When it expires now.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_EXPIRED`, `CONFLICT` for one that never expires
+   */
+  export function extend(duration: number): string;
 
   /**
    * Everything about one space.

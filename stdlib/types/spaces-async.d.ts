@@ -78,7 +78,7 @@ declare module "spaces/async" {
    *
    * @example
    * const id = await spaces.create("dev", "node", "My development space", "bash");
-   * await spaces.create("test", "node", { metadata: { team: "web" }, start: true });
+   * await spaces.create("test", "node", { metadata: { team: "web" }, ttl: 3600, start: true });
    *
    * @param name Lower-case letters, digits and hyphens; unique among your spaces.
    * @param template Name of the template to make it from.
@@ -94,6 +94,19 @@ declare module "spaces/async" {
     shell?: string,
   ): Promise<string>;
   export function create(name: string, template: string, options: CreateOptions): Promise<string>;
+
+  /**
+   * Puts off the time at which a space is deleted by itself.
+   *
+   * @example
+   * await spaces.extend("test", 3600);
+   *
+   * @param name Name or id of the space.
+   * @param duration Seconds that are added to the time at which it expires.
+   * @returns When it expires now.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_EXPIRED`, `CONFLICT` for one that never expires
+   */
+  export function extend(name: string, duration: number): Promise<string>;
 
   /**
    * Deletes a stopped space with all its files. Also exported as `delete`.

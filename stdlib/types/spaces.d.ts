@@ -34,6 +34,8 @@ declare module "spaces" {
     readonly workspace?: string;
     /** ISO 8601 times. */
     readonly created_at: string;
+    /** When the space is deleted by itself. */
+    readonly expires_at?: string;
     readonly updated_at: string;
     readonly started_at?: string;
     /** When a command last began or ended in the space. */
@@ -92,6 +94,8 @@ declare module "spaces" {
     fields?: Readonly<Record<string, string>>;
     /** Labels of your own. */
     metadata?: Readonly<Record<string, string>>;
+    /** Seconds until the space is deleted with all that is in it; by default it stays. */
+    ttl?: number;
     /** Start the space as well; false by default. */
     start?: boolean;
   }
@@ -205,7 +209,7 @@ declare module "spaces" {
    *
    * @example
    * const id = spaces.create("dev", "node", "My development space", "bash");
-   * spaces.create("test", "node", { metadata: { team: "web" }, start: true });
+   * spaces.create("test", "node", { metadata: { team: "web" }, ttl: 3600, start: true });
    *
    * @param name Lower-case letters, digits and hyphens; unique among your spaces.
    * @param template Name of the template to make it from.
@@ -221,6 +225,19 @@ declare module "spaces" {
     shell?: string,
   ): string;
   export function create(name: string, template: string, options: CreateOptions): string;
+
+  /**
+   * Puts off the time at which a space is deleted by itself.
+   *
+   * @example
+   * spaces.extend("test", 3600);
+   *
+   * @param name Name or id of the space.
+   * @param duration Seconds that are added to the time at which it expires.
+   * @returns When it expires now.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_EXPIRED`, `CONFLICT` for one that never expires
+   */
+  export function extend(name: string, duration: number): string;
 
   /**
    * Deletes a stopped space with all its files. Also exported as `delete`.

@@ -20,6 +20,7 @@ const AREAS = {
   ports: () => import("./ports.mjs"),
   store: () => import("./store.mjs"),
   files: () => import("./files.mjs"),
+  server: () => import("./server.mjs"),
 };
 
 const HELP = `Usage: npm run bench -- [options]

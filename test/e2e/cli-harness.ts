@@ -50,9 +50,11 @@ export class CliHome implements AsyncDisposable {
 
   /** The environment that every command is run with. */
   env(more: CliOptions["env"] = {}): NodeJS.ProcessEnv {
-    const { FORCE_COLOR, NO_COLOR, CI, SPACES_DEBUG, ...rest } = process.env;
+    const { FORCE_COLOR, NO_COLOR, CI, SPACES_DEBUG, SPACES_URL, SPACES_TOKEN, ...rest } =
+      process.env;
     return {
       ...rest,
+      XDG_CONFIG_HOME: join(this.directory, "config"),
       SPACES_HOME: join(this.directory, "data"),
       XDG_CACHE_HOME: join(this.directory, "cache"),
       SPACES_DRIVER: "virtual",

@@ -15,11 +15,17 @@ afterAll(() => home[Symbol.asyncDispose]());
 
 const COMMANDS = [
   ["run"],
-  ...["create", "list", "show", "start", "stop", "restart", "delete"].map((name) => [name]),
+  ...["create", "list", "show", "start", "stop", "restart", "extend", "delete"].map((name) => [
+    name,
+  ]),
   ["exec"],
   ...["get", "set", "list"].map((name) => ["fields", name]),
   ...["list", "show", "apply", "delete"].map((name) => ["templates", name]),
   ...["save", "list", "show", "run", "delete"].map((name) => ["scripts", name]),
+  ...["list", "create", "show", "update", "delete"].map((name) => ["users", name]),
+  ...["list", "save", "delete"].map((name) => ["roles", name]),
+  ...["create", "list", "revoke"].map((name) => ["tokens", name]),
+  ["whoami"],
   ...["init", "doctor", "completion", "version"].map((name) => [name]),
 ];
 

@@ -55,6 +55,7 @@ export class CliHome implements AsyncDisposable {
     this.#env = {
       SPACES_HOME: join(home, "data"),
       XDG_CACHE_HOME: join(home, "cache"),
+      XDG_CONFIG_HOME: join(home, "config"),
       NO_COLOR: "1",
       ...env,
     };

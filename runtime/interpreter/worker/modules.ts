@@ -11,6 +11,8 @@ const STDLIB: ReadonlyMap<string, string> = new Map([
   ["spaces", "spaces"],
   ["spaces/async", "spaces-async"],
   ["space", "space"],
+  ["files", "files"],
+  ["files/async", "files-async"],
   ["runtime", "runtime"],
   ["yaml", "yaml"],
 ]);
