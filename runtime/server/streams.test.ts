@@ -243,6 +243,35 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
     await test.call("POST", `/v1/spaces/s/processes/${id}/kill`);
   });
 
+  it("ends streams at once when the server shuts down, and resumes them on another", async () => {
+    const id = await start("echo first; read _; echo second", { input: true });
+    const ending = await test.another({ driver: "bubblewrap" });
+    const path = `/v1/spaces/s/processes/${id}/output`;
+    const response = await ending.fetch(path);
+    const socket = new WebSocket(
+      `${ending.url.replace("http", "ws")}/v1/spaces/s/processes/${id}/attach`,
+      "spaces.attach.v1",
+      { headers: { authorization: `Bearer ${test.adminToken}` } },
+    );
+    const { seen, closed } = collect(socket);
+    await expect.poll(() => seen.output).toBe("first\n");
+    const events = eventsOf(response);
+    await ending.server.drain(60_000);
+    const seenEvents = await events;
+    expect(seenEvents.at(-1)).toMatchObject({
+      event: "error",
+      data: { code: "SHUTTING_DOWN", status: 503 },
+    });
+    expect((await closed).messages.at(-1)).toMatchObject({ type: "error", code: "SHUTTING_DOWN" });
+    expect(seen.closed).toBe(4503);
+    const data = Buffer.from("x\n").toString("base64");
+    await test.call("POST", `/v1/spaces/s/processes/${id}/input`, { body: { data } });
+    // Events that carry an error have no id: one resumes behind the last that has.
+    const headers = { "last-event-id": seenEvents.at(-2)?.id ?? "" };
+    const rest = await eventsOf(await test.fetch(path, { headers }));
+    expect(textOf(seenEvents) + textOf(rest)).toBe("first\nsecond\n");
+  });
+
   it("does not read on while a reader is slow", async () => {
     const id = await start("yes | head -c 200000000");
     const before = process.memoryUsage.rss();
