@@ -104,9 +104,7 @@ export class AttachSession {
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#waiting -= 1;
-        if (this.#waiting === 0 && this.#socket.readyState === this.#socket.OPEN) {
-          this.#socket.resume();
-        }
+        if (this.#waiting === 0) this.#socket.resume();
       });
   }
 
