@@ -14,7 +14,10 @@ interface StreamEvent {
 }
 
 /** The events of an answer, until it ends or enough have come. */
-async function eventsOf(response: Response, most = Number.POSITIVE_INFINITY): Promise<StreamEvent[]> {
+async function eventsOf(
+  response: Response,
+  most = Number.POSITIVE_INFINITY,
+): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];
   const decoder = new TextDecoder();
   let text = "";
@@ -53,7 +56,9 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
   });
 
   const start = async (command: string, more: object = {}): Promise<string> => {
-    const answer = await test.call("POST", "/v1/spaces/s/processes", { body: { command, ...more } });
+    const answer = await test.call("POST", "/v1/spaces/s/processes", {
+      body: { command, ...more },
+    });
     expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     return answer.body.id;
   };
@@ -143,7 +148,9 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
     expect(seen.output).toHaveLength(9 + 1_000_000);
     expect(seen.messages[0]).toEqual({ type: "position", stdout: 0, stderr: 0 });
     const errors = seen.messages.filter(({ type }) => type === "stderr");
-    expect(errors.map(({ data }) => Buffer.from(data, "base64").toString()).join("")).toBe("wrong\n");
+    expect(errors.map(({ data }) => Buffer.from(data, "base64").toString()).join("")).toBe(
+      "wrong\n",
+    );
     expect(seen.messages.at(-1)).toEqual({ type: "exit", exitCode: 0 });
     expect(seen.closed).toBe(1000);
     const resumed = open(id, { query: "?stdoutOffset=1000000&stderrOffset=6" });
@@ -154,7 +161,10 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
 
   it("resizes terminals and sends signals", async () => {
     const terminal = { columns: 80, rows: 24 };
-    const id = await start("stty size; read _; stty size; read _; exit 3", { input: true, terminal });
+    const id = await start("stty size; read _; stty size; read _; exit 3", {
+      input: true,
+      terminal,
+    });
     const socket = open(id);
     const { seen, closed } = collect(socket);
     await expect.poll(() => seen.output).toContain("24 80");
@@ -170,14 +180,23 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
     const id = await start("sleep 60");
     const absent = "0".repeat(32);
     expect(await refusal(open(absent))).toEqual({ status: 404, code: "PROCESS_NOT_FOUND" });
-    expect(await refusal(open(id, { token: "spt_no" }))).toEqual({ status: 401, code: "UNAUTHENTICATED" });
+    expect(await refusal(open(id, { token: "spt_no" }))).toEqual({
+      status: 401,
+      code: "UNAUTHENTICATED",
+    });
     expect(await refusal(open(id, { query: "?stdoutOffset=-1" }))).toMatchObject({ status: 422 });
     expect(await refusal(open(id, { query: "?a=1" }))).toMatchObject({ status: 422 });
     expect(await refusal(open("x"))).toMatchObject({ status: 422 });
     const weak = await test.addUser("weak", ["UseSpaces"]);
-    expect(await refusal(open(id, { token: weak }))).toEqual({ status: 403, code: "PERMISSION_DENIED" });
+    expect(await refusal(open(id, { token: weak }))).toEqual({
+      status: 403,
+      code: "PERMISSION_DENIED",
+    });
     const other = await test.addUser("other", ["UseSpaces", "RunCommands"]);
-    expect(await refusal(open(id, { token: other }))).toEqual({ status: 404, code: "SPACE_NOT_FOUND" });
+    expect(await refusal(open(id, { token: other }))).toEqual({
+      status: 404,
+      code: "SPACE_NOT_FOUND",
+    });
     const url = `${test.url.replace("http", "ws")}/v1/spaces/s/processes/${id}/attach`;
     const headers = { authorization: `Bearer ${test.adminToken}` };
     expect(await refusal(new WebSocket(url, { headers }))).toMatchObject({ status: 422 });
@@ -190,7 +209,12 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
 
   it("ends an attachment whose frames are none of the protocol, and lets the process live", async () => {
     const id = await start("sleep 60");
-    for (const frame of ["{", "[]", '{"type":"resize","columns":0,"rows":1}', '{"type":"nothing"}']) {
+    for (const frame of [
+      "{",
+      "[]",
+      '{"type":"resize","columns":0,"rows":1}',
+      '{"type":"nothing"}',
+    ]) {
       const socket = open(id);
       const { closed } = collect(socket);
       await once(socket, "open");

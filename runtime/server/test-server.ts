@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { localActor } from "../engine/identity/local-user.js";
 import { openEngineHost } from "../bindings/in-process.js";
 import type { Client } from "../contract/contract.js";
+import { localActor } from "../engine/identity/local-user.js";
 import { openServer, type Server, type ServerOptions } from "./server.js";
 
 export interface Answer {
@@ -44,7 +44,12 @@ export interface TestServer extends AsyncDisposable {
 export async function openTestServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "spaces-server-")));
   const server = await openServer({ driver: "virtual", port: 0, dataDir, ...options });
-  const made = new TestServerOn(server, dataDir, server.adminToken ?? "", options.dataDir === undefined);
+  const made = new TestServerOn(
+    server,
+    dataDir,
+    server.adminToken ?? "",
+    options.dataDir === undefined,
+  );
   return made;
 }
 
@@ -73,7 +78,11 @@ class TestServerOn implements TestServer {
     return await fetch(this.url + path, { ...init, headers });
   }
 
-  async call(method: string, path: string, { body, headers, token, signal }: Call = {}): Promise<Answer> {
+  async call(
+    method: string,
+    path: string,
+    { body, headers, token, signal }: Call = {},
+  ): Promise<Answer> {
     const secret = token === undefined ? this.adminToken : token;
     const response = await fetch(this.url + path, {
       method,
