@@ -22,11 +22,11 @@ export async function measure({ stage, quick }) {
   }
   const { openBinding } = await stage.load("index");
   const dataDir = join(stage.temp, "server");
-  await using echo = await Child.start([
+  const echo = await Child.start([
     fileURLToPath(new URL("./echo-server.mjs", import.meta.url)),
   ]);
   const echoUrl = `http://127.0.0.1:${echo.line}/echo`;
-  await using served = await Child.start([
+  const served = await Child.start([
     ...[stage.cli, "serve", "--port", "0", "--json", "--driver", "bubblewrap", "--data", dataDir],
     ...["--log-level", "warn"],
   ]);
@@ -79,6 +79,8 @@ export async function measure({ stage, quick }) {
     await remote.client.spaces.delete({ space: "bench", force: true });
     await remote[Symbol.asyncDispose]();
     await local[Symbol.asyncDispose]();
+    await served.end();
+    await echo.end();
   }
 }
 
@@ -98,7 +100,7 @@ class Child {
     return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
   }
 
-  async [Symbol.asyncDispose]() {
+  async end() {
     const exit = once(this.process, "exit");
     this.process.kill("SIGTERM");
     await exit;

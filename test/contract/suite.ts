@@ -16,6 +16,8 @@ export interface SuiteTraits {
    * ports can be forwarded.
    */
   readonly native: boolean;
+  /** Opens the binding that is tested; the in-process one when absent. */
+  readonly open?: (driver: string) => Promise<TestClient>;
 }
 
 const HOSTILE_NAMES = [

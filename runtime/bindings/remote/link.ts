@@ -16,6 +16,7 @@ import { readEvents } from "./event-stream.js";
 import { foreignAnswer, isRecord, type RemoteFailure, spacesErrorOf } from "./failures.js";
 import { followThrough } from "./follow.js";
 import { type HttpAnswer, type HttpClient, type HttpRequest, readJson } from "./http-client.js";
+import { checkPathValue } from "./path-values.js";
 import { withRetries } from "./retry.js";
 
 /** An answer in one piece; the largest that the contract knows is a file of 16 MiB as text. */
@@ -24,6 +25,8 @@ const LARGEST_JSON = 128 * 1024 * 1024;
 const QUIET_MS = 60_000;
 /** The server ends in time what has a time-out of its own; this is for the way there and back. */
 const MARGIN_MS = 60_000;
+/** A week: no call may take longer. */
+const LONGEST_MS = 604_800_000;
 /** Images are pulled and set up while a space starts. */
 const START_TIMEOUT_MS = 3_600_000;
 
@@ -55,6 +58,8 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
       async ({ next, ...call }) => {
         const { path, input, signal } = call;
         try {
+          refuseLostKey(input);
+          checkPathValues(path, input);
           if (path.join(".") !== "processes.follow") return await next(call);
           const { stdoutOffset = 0, stderrOffset = 0, ...target } = input as FollowInput;
           return await followThrough(
@@ -132,13 +137,36 @@ class Sender implements StandardLinkClient<Record<never, never>> {
 
   #answerTimeoutMs(path: readonly string[], input: unknown): number {
     const own = isRecord(input) ? input.timeoutMs : undefined;
-    if (typeof own === "number") return own + MARGIN_MS;
+    // What is no time is for the server to refuse.
+    if (typeof own === "number" && own > 0 && own <= LONGEST_MS) return own + MARGIN_MS;
     const name = path.join(".");
     if (name === "processes.run" || name === "scripts.run" || name.endsWith(".wait")) {
       return Math.max(this.#options.timeoutMs, 2 * MARGIN_MS);
     }
     const starts = name === "spaces.start" || name === "spaces.restart";
     return starts ? START_TIMEOUT_MS : this.#options.timeoutMs;
+  }
+}
+
+/**
+ * Encoding would drop a key `__proto__` without a word, and so the server could not refuse it.
+ * @throws SpacesError `INVALID_INPUT`
+ */
+function refuseLostKey(value: unknown): void {
+  if (typeof value !== "object" || value === null || value instanceof ReadableStream) return;
+  if (Object.hasOwn(value, "__proto__")) {
+    throw new SpacesError("INVALID_INPUT", "The key __proto__ must not be used.");
+  }
+  for (const inner of Object.values(value)) refuseLostKey(inner);
+}
+
+/** Checks the values of a call that its route has in its path. */
+function checkPathValues(path: readonly string[], input: unknown): void {
+  const { route } = procedureAt(path)["~orpc"];
+  const given = isRecord(input) ? input : {};
+  const values = route.inputStructure === "detailed" ? given.params : given;
+  for (const [, name = ""] of (route.path ?? "").matchAll(/\{([^}]+)\}/g)) {
+    checkPathValue(name, isRecord(values) ? values[name] : undefined);
   }
 }
 

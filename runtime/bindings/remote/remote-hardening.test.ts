@@ -169,6 +169,18 @@ describe("a server that is none", () => {
   });
 });
 
+describe("a name that would change the route", () => {
+  it.each(["", ".", "..", "\ud800", "a".repeat(10_000)])("%j is not sent", async (space) => {
+    const server = await serve((_request, response) => json(response, {}));
+    const binding = await server.connect();
+    const refused = { code: "INVALID_INPUT" };
+    await expect(binding.client.spaces.delete({ space })).rejects.toMatchObject(refused);
+    await expect(binding.client.scripts.delete({ script: space })).rejects.toMatchObject(refused);
+    await expect(binding.attach({ space, process: "x" })).rejects.toMatchObject(refused);
+    expect(server.requests).toHaveLength(0);
+  });
+});
+
 describe("a redirect", () => {
   it("is not followed, and the token goes nowhere else", async () => {
     const thief = await serve((_request, response) => json(response, { items: [] }));

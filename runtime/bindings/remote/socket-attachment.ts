@@ -11,6 +11,7 @@ import { AttachmentQueue } from "./attachment-queue.js";
 import { AttachmentSocket, type ControlMessage } from "./attachment-socket.js";
 import { type RemoteFailure, spacesErrorOf } from "./failures.js";
 import { resumable } from "./follow.js";
+import { checkPathValue } from "./path-values.js";
 import { Resumption } from "./resumption.js";
 import type { ServerAddress } from "./server-address.js";
 
@@ -36,6 +37,8 @@ export async function attachSocket(
   options: AttachOptions,
   connection: SocketAttachmentOptions,
 ): Promise<Attachment> {
+  checkPathValue("space", target.space);
+  checkPathValue("process", target.process);
   const attachment = new SocketAttachment(target, options, connection);
   await attachment.open();
   return attachment;
