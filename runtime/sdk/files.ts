@@ -3,7 +3,14 @@ import { createHash } from "node:crypto";
 import type { FileInfo } from "../contract/files.js";
 import { type CallOptions, type Connection, limited } from "./connection.js";
 import { sdkError } from "./errors.js";
-import { hashed, type StreamedContent, streamOf, streamOfBytes, verified } from "./file-streams.js";
+import {
+  gathered,
+  hashed,
+  type StreamedContent,
+  streamOf,
+  streamOfBytes,
+  verified,
+} from "./file-streams.js";
 import { itemsOf } from "./pages.js";
 
 /** How bytes are written as text. */

@@ -45,7 +45,8 @@ function programsOf(page: string): Program[] {
 }
 
 const programs = programsOf(readFileSync(PAGE, "utf8"));
-const portable = programs.filter(({ native }) => !native);
+const portable = programs.filter((program) => !program.native);
+const native = programs.filter((program) => program.native);
 const bubblewrap = await bubblewrapAvailability();
 
 let project: string;
@@ -72,21 +73,10 @@ async function expectRuns({ name, printed }: Program, env: NodeJS.ProcessEnv): P
   expect(lines).toEqual([...printed, ""]);
 }
 
-/** Runs a program in a home of its own, which must have no spaces afterwards. */
-async function expectRunsLocally(program: Program, driver: string): Promise<void> {
-  const home = await CliHome.make(driver);
-  try {
-    await expectRuns(program, home.env);
-    expect((await home.json<{ items: unknown[] }>(["list"])).items).toEqual([]);
-  } finally {
-    await home[Symbol.asyncDispose]();
-  }
-}
-
 describe("the programs of docs/sdk.md", () => {
   it("are found", () => {
-    expect(programs.length).toBeGreaterThan(15);
-    expect(programs.filter(({ native }) => native).length).toBeGreaterThan(3);
+    expect(portable.length).toBeGreaterThan(12);
+    expect(native.length).toBeGreaterThan(3);
   });
 
   it("compile against the types of the package", async () => {
@@ -107,36 +97,38 @@ describe("the programs of docs/sdk.md", () => {
     const compiled = run(process.execPath, [tsc, "-p", project], { cwd: project });
     await expect(compiled).resolves.toMatchObject({ stdout: "" });
   });
-
-  it.each(portable)("at $name run in virtual spaces", async (program) => {
-    await expectRunsLocally(program, "virtual");
-  });
-
-  it.skipIf(!bubblewrap.usable).each(programs)("at $name run in real ones", async (program) => {
-    const driver = program.printed.includes("virtual") ? "virtual" : "bubblewrap";
-    await expectRunsLocally(program, driver);
-  });
 });
 
 describe.each([
-  { driver: "virtual", served: portable, available: true },
-  { driver: "bubblewrap", served: programs, available: bubblewrap.usable },
-])("the programs of docs/sdk.md on a server with $driver", ({ driver, served, available }) => {
-  let server: Server;
+  { where: "this machine", driver: "virtual", shown: portable, available: true },
+  { where: "this machine", driver: "bubblewrap", shown: programs, available: bubblewrap.usable },
+  { where: "a server", driver: "virtual", shown: portable, available: true },
+  { where: "a server", driver: "bubblewrap", shown: native, available: bubblewrap.usable },
+])("the programs of docs/sdk.md on $where, $driver", ({ where, driver, shown, available }) => {
   let home: CliHome;
+  let server: Server | undefined;
+  let env: NodeJS.ProcessEnv;
   beforeAll(async () => {
     home = await CliHome.make(driver);
+    env = home.env;
+    if (where === "this machine") return;
     server = await openServer({ dataDir: join(home.home, "data"), driver, port: 0 });
+    const { url, adminToken = "" } = server;
+    // Whoever took the local engine by mistake would find no place for it.
+    env = { ...env, SPACES_HOME: "/nonexistent", SPACES_URL: url, SPACES_TOKEN: adminToken };
   });
   afterAll(async () => {
-    await server[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
     await home[Symbol.asyncDispose]();
   });
 
-  it.skipIf(!available).each(served)("at $name run", async (program) => {
-    const { url, adminToken = "" } = server;
-    const credentials = { SPACES_URL: url, SPACES_TOKEN: adminToken };
-    await expectRuns(program, { ...home.env, SPACES_HOME: "/nonexistent", ...credentials });
-    expect((await home.json<{ items: unknown[] }>(["list"])).items).toEqual([]);
+  it.skipIf(!available).each(shown)("$name prints what it says", async ({ name, printed }) => {
+    const { stdout, stderr } = await run(process.execPath, [`${name}.js`], { cwd: project, env });
+    expect(stderr).toBe("");
+    expect(stdout.split("\n")).toEqual([...printed, ""]);
+  });
+
+  it.skipIf(!available)("leave nothing behind", async () => {
+    expect(await home.json(["list"])).toEqual({ items: [] });
   });
 });
