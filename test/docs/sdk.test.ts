@@ -66,13 +66,6 @@ afterAll(async () => {
   await rm(project, { recursive: true, force: true });
 });
 
-async function expectRuns({ name, printed }: Program, env: NodeJS.ProcessEnv): Promise<void> {
-  const { stdout, stderr } = await run(process.execPath, [`${name}.js`], { cwd: project, env });
-  expect(stderr).toBe("");
-  const lines = stdout.split("\n");
-  expect(lines).toEqual([...printed, ""]);
-}
-
 describe("the programs of docs/sdk.md", () => {
   it("are found", () => {
     expect(portable.length).toBeGreaterThan(12);
