@@ -17,7 +17,8 @@ export interface SpacePlace {
   readonly path: string;
 }
 
-const labelOf = ({ space, path }: SpacePlace): string => printableName(`${space}:${path || "."}`);
+const labelOf = ({ space, path }: SpacePlace): string =>
+  printableName(`${space}:${path || "/workspace"}`);
 
 const below = (path: string, segments: readonly string[]): string =>
   [...(path === "" ? ["."] : [path.replace(/(?<=.)\/+$/, "")]), ...segments].join("/");
@@ -156,7 +157,9 @@ export async function openDownload(
 ): Promise<Content> {
   const { headers, body } = await client.files.download(request, { signal });
   const reader: ReadableStreamDefaultReader<unknown> = body.getReader();
-  const stop = (): void => void reader.cancel();
+  // A stream that has failed has told so to who reads it.
+  const cancel = (): Promise<void> => reader.cancel().catch(() => undefined);
+  const stop = (): void => void cancel();
   signal.addEventListener("abort", stop, { once: true });
   return {
     chunks: chunksOf(reader),
@@ -164,8 +167,7 @@ export async function openDownload(
     sha256: sha256Of(headers["content-digest"]),
     async [Symbol.asyncDispose]() {
       signal.removeEventListener("abort", stop);
-      // One that has failed has told so to who read it.
-      await reader.cancel().catch(() => undefined);
+      await cancel();
     },
   };
 }

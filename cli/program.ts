@@ -41,6 +41,7 @@ const GROUPS: readonly Group[] = [
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
   { names: ["login", "logout"], load: async () => (await import("./login.js")).defineLogin },
   { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
+  { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },
   {

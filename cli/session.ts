@@ -129,6 +129,11 @@ export class Session {
     this.#abort.abort();
   }
 
+  /** Makes the end that a signal asked for a success, for what runs until one comes. */
+  endWell(): void {
+    this.#stopCode = EXIT.ok;
+  }
+
   #throwIfStopped(): void {
     if (this.#stopCode !== undefined) throw new SpacesError("CANCELLED");
   }

@@ -90,7 +90,6 @@ export function calmScreen(): void {
  * @throws SpacesError `CANCELLED` when the input ends, Ctrl-C is typed, or the signal fires
  */
 export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
-  process.stderr.write(question);
   const { promise, resolve, reject } = deferred<string>();
   const cancel = (): void => reject(new SpacesError("CANCELLED"));
   let typed = "";
@@ -105,6 +104,8 @@ export async function askHidden(question: string, signal: AbortSignal): Promise<
     },
     onHangUp: cancel,
   });
+  // Asked only now: what is typed before the terminal is in raw mode would be shown.
+  process.stderr.write(question);
   signal.addEventListener("abort", cancel, { once: true });
   try {
     return await promise;

@@ -8,7 +8,8 @@ import { localActor } from "../engine/identity/local-user.js";
 import { createRouter } from "../engine/router.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
-import { attachThrough } from "./attach-through.js";
+import { attachWithin, type EngineAttachment } from "./attach-within.js";
+import type { AttachOptions, AttachTarget } from "./attachment.js";
 import type { Binding, BindingOptions } from "./binding.js";
 import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
@@ -27,6 +28,12 @@ export interface EngineHost extends AsyncDisposable {
   readonly router: EngineRouter;
   readonly calls: CallsUnderWay;
   clientFor(context: CallContext): Client;
+  /** Attaches to a process. @throws SpacesError as `Binding.attach`, and `PERMISSION_DENIED` */
+  attach(
+    context: CallContext,
+    target: AttachTarget,
+    options?: AttachOptions,
+  ): Promise<EngineAttachment>;
 }
 
 export type EngineRouter = ReturnType<typeof createRouter>;
@@ -38,11 +45,11 @@ export type EngineRouter = ReturnType<typeof createRouter>;
  */
 export async function openInProcess(options: InProcessOptions): Promise<Binding> {
   const host = await openEngineHost(options);
-  const client = host.clientFor({ actor: localActor(), depth: 0, local: true });
+  const context: CallContext = { actor: localActor(), depth: 0, local: true };
   return {
     kind: "in-process",
-    client,
-    attach: (target, attachOptions) => attachThrough(client, target, attachOptions),
+    client: host.clientFor(context),
+    attach: (target, attachOptions) => host.attach(context, target, attachOptions),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
 }
@@ -83,6 +90,8 @@ export async function openEngineHost(options: InProcessOptions): Promise<EngineH
     router,
     calls,
     clientFor,
+    attach: (context, target, attachOptions) =>
+      attachWithin({ engine, calls, toSpacesError }, context, target, attachOptions),
     async [Symbol.asyncDispose]() {
       await interpreter[Symbol.asyncDispose]();
       await calls[Symbol.asyncDispose]();

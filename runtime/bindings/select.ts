@@ -8,7 +8,8 @@ import type { Binding, BindingOptions } from "./binding.js";
 /**
  * Opens the binding that the options and the configuration ask for.
  * @throws SpacesError `INVALID_INPUT` for a mistake in the configuration; `STORE_UNAVAILABLE` when
- *   the local store cannot be used; `UNAUTHENTICATED` when a token must not be sent to the server
+ *   the local store cannot be used; `UNAUTHENTICATED` when a token must not be sent to the server;
+ *   `UNSUPPORTED` for a driver that a server is to take
  */
 export async function openBinding(options: BindingOptions = {}): Promise<Binding> {
   const config = await resolveConfig(options);
@@ -29,6 +30,12 @@ export function isRemote({ binding, url }: Config): boolean {
 }
 
 async function openServer(config: Config, options: BindingOptions): Promise<Binding> {
+  if (config.driver?.origin.kind === "flag") {
+    throw new SpacesError("UNSUPPORTED", "A server chooses the driver of new spaces by itself.", {
+      suggestion: "Leave --driver out, or name the driver in `spaces create` or in the template.",
+      details: { url: config.url?.value, driver: config.driver.value },
+    });
+  }
   const [{ openRemote }, { tokenFor }] = await Promise.all([
     import("./remote/remote.js"),
     import("../config/token.js"),
@@ -50,7 +57,7 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
 }
 
 /** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */
-function defaultDataDir(): string {
+export function defaultDataDir(): string {
   const { SPACES_HOME, XDG_DATA_HOME } = process.env;
   if (SPACES_HOME) return resolve(SPACES_HOME);
   // The XDG specification has relative paths ignored.

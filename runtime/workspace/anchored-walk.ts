@@ -99,7 +99,7 @@ export class AnchoredWalk {
       const rest = segmentsOf(posix.normalize(`/${path}`));
       let links = 0;
       for (;;) {
-        current ??= Directory.open(this.#root);
+        current ??= Directory.root(this.#root);
         const name = rest.shift();
         if (name === undefined) return heldPlace(current, "/", ".");
         const directory = `/${steps.join("/")}`;

@@ -97,7 +97,7 @@ describe("the commands in the documents", () => {
     const options = words.slice(0, words.includes("--") ? words.indexOf("--") : undefined);
     const names = options.filter((word) => !word.startsWith("-"));
     const [group = "", sub = ""] = names;
-    const grouped = ["fields", "ports", "templates", "scripts"].includes(group);
+    const grouped = ["fields", "files", "ports", "templates", "scripts"].includes(group);
     const help = await cli.run([group, ...(grouped ? [sub] : []), "--help"]);
     expect(help).toMatchObject({ code: 0, stderr: "" });
     expect(help.stdout).toContain(`Usage: spaces ${group}${grouped ? ` ${sub}` : ""}`);

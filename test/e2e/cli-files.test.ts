@@ -141,7 +141,7 @@ describe("spaces files stat and cat", () => {
 
   it("ends quietly when nobody reads on", async () => {
     await writeFile(join(workspace, "big"), Buffer.alloc(20_000_000, "line\n"));
-    const line = '"$NODE" "$CLI" files cat dev big | head -1; echo "${PIPESTATUS[0]}"';
+    const line = 'set -o pipefail; "$NODE" "$CLI" files cat dev big | head -1; echo $?';
     const { stdout, stderr } = await promisify(execFile)("bash", ["-c", line], {
       env: { ...cli.env, NODE: process.execPath, CLI },
     });

@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { type AgentOptions, type ClientRequest, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { rootCertificates } from "node:tls";
+import { checkServerIdentity, type PeerCertificate, rootCertificates } from "node:tls";
 import { HttpProxyAgent } from "http-proxy-agent";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
@@ -52,10 +53,37 @@ export function createAgents(address: ServerAddress, connectTimeoutMs: number): 
     return agentsOf(limited(agent, connectTimeoutMs));
   }
   const checked = proxyUrl(proxy);
-  const tunnel = (): HttpAgent => limited(new HttpsProxyAgent(checked, options), connectTimeoutMs);
+  const tunnel = (): HttpAgent => limited(new TunnelAgent(checked, options), connectTimeoutMs);
   if (secure) return agentsOf(tunnel());
   return agentsOf(limited(new HttpProxyAgent(checked, options), connectTimeoutMs), tunnel());
 }
+
+/** A tunnel through a proxy, within which the server is trusted as it is without one. */
+class TunnelAgent extends HttpsProxyAgent<string> {
+  readonly #authorities: readonly string[] | undefined;
+
+  constructor(proxy: URL, options: AgentOptions & { readonly ca?: string[] }) {
+    super(proxy, options);
+    this.#authorities = options.ca;
+  }
+
+  override connect(request: ClientRequest, options: AgentConnectOpts): Promise<Socket> {
+    const { host } = options;
+    return super.connect(request, {
+      ...options,
+      ...(this.#authorities === undefined ? {} : { ca: [...this.#authorities] }),
+      // Without a name to check, as with an IP address, the tunnel would take a certificate of localhost.
+      ...(typeof host === "string" && isIP(host) !== 0
+        ? {
+            checkServerIdentity: (_name: string, cert: PeerCertificate) =>
+              checkServerIdentity(host, cert),
+          }
+        : {}),
+    } as AgentConnectOpts);
+  }
+}
+
+type AgentConnectOpts = Parameters<HttpsProxyAgent<string>["connect"]>[1];
 
 function agentsOf(calls: HttpAgent, sockets: HttpAgent = calls): Agents {
   return {

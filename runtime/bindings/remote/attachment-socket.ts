@@ -69,7 +69,11 @@ export class AttachmentSocket {
         resolve(this.#failure ?? this.#ended(code, reason)),
       );
     });
-    this.#socket.on("error", (cause) => this.#fail(this.#failureOf(cause)));
+    this.#socket.on("error", (cause) => {
+      this.#fail(this.#failureOf(cause));
+      // It would wait for the other end to close in good order, which one that errs may never do.
+      this.#socket.terminate();
+    });
     this.#socket.on("unexpected-response", (request, response) => {
       void refusal(this.#url, response).then((failure) => {
         this.#fail(failure);
@@ -192,7 +196,7 @@ export class AttachmentSocket {
     } else if (type === "stderr" && typeof data === "string" && isCount(offset)) {
       this.#onEvent({ type, data: Buffer.from(data, "base64"), offset });
     } else if (type === "lost" && isStream(stream) && isCount(bytes)) {
-      if (stream === "stdout" && this.#stdout !== undefined) this.#stdout += bytes;
+      // The position is told behind what was lost.
       this.#onEvent({ type, stream, bytes });
     } else if (type === "exit" && isCount(exitCode)) {
       this.#onReady?.();

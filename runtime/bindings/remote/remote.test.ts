@@ -144,10 +144,32 @@ describe.skipIf(!bubblewrap.usable)(
 
     it("follows a process that does not exist to a clear error", async () => {
       const missing = { space: "real", process: "0".repeat(32) };
-      const followed = await real.binding.client.processes.follow(missing);
-      await expect(followed[Symbol.asyncIterator]().next()).rejects.toMatchObject({
-        code: "PROCESS_NOT_FOUND",
+      const follow = async () => {
+        for await (const _event of await real.binding.client.processes.follow(missing));
+      };
+      await expect(follow()).rejects.toMatchObject({ code: "PROCESS_NOT_FOUND" });
+    });
+
+    it("attaches to one in a terminal, types, and reads the answer", async () => {
+      const { client } = real.binding;
+      const { id } = await client.processes.start({
+        space: "real",
+        command: "sh",
+        input: true,
+        terminal: { columns: 90, rows: 20 },
+        env: { PS1: "" },
       });
+      await using attachment = await real.binding.attach({ space: "real", process: id });
+      await attachment.resize({ columns: 91, rows: 21 });
+      await attachment.write(Buffer.from("stty size; exit 6\n"));
+      let screen = "";
+      for await (const event of attachment.events) {
+        if (event.type === "stdout") screen += Buffer.from(event.data);
+        if (event.type === "exit") expect(event.exitCode).toBe(6);
+      }
+      expect(screen).toContain("21 91");
+      const other = real.binding.attach({ space: "real", process: "0".repeat(32) });
+      await expect(other).rejects.toMatchObject({ code: "PROCESS_NOT_FOUND" });
     });
   },
 );

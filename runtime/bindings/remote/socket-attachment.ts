@@ -51,6 +51,7 @@ class SocketAttachment implements Attachment {
   readonly #resumption: Resumption;
   /** The connection, or the next one while there is none. */
   #socket: Promise<AttachmentSocket>;
+  #open: AttachmentSocket | undefined;
   #ended = false;
   readonly events: AsyncIterable<AttachmentEvent>;
 
@@ -101,11 +102,12 @@ class SocketAttachment implements Attachment {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
-    this.#over.abort();
     this.#queue.end();
     this.#connection.onReleased(this);
-    const socket = await this.#socket.catch(() => undefined);
-    await socket?.close();
+    await this.#open?.close();
+    this.#over.abort();
+    // One that was being opened is let go by the signal.
+    await this.#socket.catch(() => undefined);
   }
 
   /** Sends over this connection, or over the next when it has broken before all had left. */
@@ -135,6 +137,7 @@ class SocketAttachment implements Attachment {
         });
         this.#resumption.succeeded();
         if (this.#queue.isFull) socket.pause();
+        this.#open = socket;
         void socket.closed.then((failure) => this.#onClosed(failure));
         return socket;
       } catch (failure) {
@@ -159,6 +162,7 @@ class SocketAttachment implements Attachment {
 
   /** Goes on over a new connection, where that can help. */
   #onClosed(failure: unknown): void {
+    this.#open = undefined;
     if (this.#ended) return;
     const next = this.#resumption
       .pauseAfter(resumable(failure, this.#signal))
