@@ -1,12 +1,12 @@
 /**
- * The programs of `docs/sdk.md` are right: they compile against the built package, run on this
+ * The programs of `docs/sdk.md` and the README are right: they compile against the built package, run on this
  * machine and against a server, print what the page says, and leave nothing behind.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,7 +15,6 @@ import { bubblewrapAvailability } from "../support/bubblewrap.js";
 import { CliHome, ROOT } from "../support/cli.js";
 
 const run = promisify(execFile);
-const PAGE = join(ROOT, "docs", "sdk.md");
 const BLOCK = /^(?:<!-- (prelude|native) -->\n)?```ts\n([\s\S]*?)^```$/gm;
 
 interface Program {
@@ -27,7 +26,9 @@ interface Program {
   readonly printed: readonly string[];
 }
 
-function programsOf(page: string): Program[] {
+/** The programs of a page that import this package. */
+function programsOf(file: string): Program[] {
+  const page = readFileSync(join(ROOT, file), "utf8");
   const blocks = [...page.matchAll(BLOCK)].map((match) => ({
     kind: match[1],
     text: match[2] ?? "",
@@ -37,14 +38,15 @@ function programsOf(page: string): Program[] {
   return blocks
     .filter(({ kind }) => kind !== "prelude")
     .map(({ kind, text, line }) => ({
-      name: `line-${line}`,
+      name: `${basename(file, ".md")}-${line}`,
       source: /^import /m.test(text) ? text : `${prelude}\n${text}`,
       native: kind === "native",
       printed: [...text.matchAll(/\/\/ → (.*)$/gm)].map(([, printed = ""]) => printed),
-    }));
+    }))
+    .filter(({ source }) => source.includes('"spaces-runtime'));
 }
 
-const programs = programsOf(readFileSync(PAGE, "utf8"));
+const programs = ["docs/sdk.md", "README.md"].flatMap(programsOf);
 const portable = programs.filter((program) => !program.native);
 const native = programs.filter((program) => program.native);
 const bubblewrap = await bubblewrapAvailability();
@@ -66,7 +68,7 @@ afterAll(async () => {
   await rm(project, { recursive: true, force: true });
 });
 
-describe("the programs of docs/sdk.md", () => {
+describe("the programs of the documents", () => {
   it("are found", () => {
     expect(portable.length).toBeGreaterThan(12);
     expect(native.length).toBeGreaterThan(3);
@@ -97,7 +99,7 @@ describe.each([
   { where: "this machine", driver: "bubblewrap", shown: programs, available: bubblewrap.usable },
   { where: "a server", driver: "virtual", shown: portable, available: true },
   { where: "a server", driver: "bubblewrap", shown: native, available: bubblewrap.usable },
-])("the programs of docs/sdk.md on $where, $driver", ({ where, driver, shown, available }) => {
+])("the programs of the documents on $where, $driver", ({ where, driver, shown, available }) => {
   let home: CliHome;
   let server: Server | undefined;
   let env: NodeJS.ProcessEnv;
