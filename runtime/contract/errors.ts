@@ -336,9 +336,14 @@ export class SpacesError extends Error {
 
   /** Builds the error back from its boundary form. */
   static deserialize(error: SerializedError): SpacesError {
-    return new SpacesError(error.code, error.message, {
-      ...(error.suggestion === undefined ? {} : { suggestion: error.suggestion }),
-      ...(error.details === undefined ? {} : { details: error.details }),
-    });
+    return fromBoundary(error);
   }
+}
+
+/** Not within the class: bundlers give another name to a class that mentions itself. */
+function fromBoundary({ code, message, suggestion, details }: SerializedError): SpacesError {
+  return new SpacesError(code, message, {
+    ...(suggestion === undefined ? {} : { suggestion }),
+    ...(details === undefined ? {} : { details }),
+  });
 }

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestClient } from "../testing.js";
-import type { AgentSpaces } from "./agent-spaces.js";
+import { openSdk, PLACES, type SdkClient } from "../../test/support/sdk.js";
 import {
   CancelledError,
   ConflictError,
@@ -13,15 +12,15 @@ import type { Space } from "./space.js";
 
 const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
 
-describe("the files of a space", () => {
-  let client: AgentSpaces;
+describe.each(PLACES)("the files of a space on %s", (place) => {
+  let opened: SdkClient;
   let space: Space;
   beforeAll(async () => {
-    client = createTestClient();
-    space = await client.spaces.create({ start: false });
+    opened = await openSdk(place, "virtual");
+    space = await opened.client.spaces.create({ start: false });
   });
   afterAll(async () => {
-    await client.close();
+    await opened[Symbol.asyncDispose]();
   });
 
   it("are written and read as text and in base64, whether the space runs or not", async () => {

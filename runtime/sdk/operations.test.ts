@@ -1,21 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestClient } from "../testing.js";
-import type { AgentSpaces } from "./agent-spaces.js";
+import { openSdk, PLACES, type SdkClient } from "../../test/support/sdk.js";
 import { CancelledError, InvalidInputError, NotFoundError } from "./errors.js";
 import type { Operation } from "./operations.js";
 import type { Space } from "./space.js";
 
-let client: AgentSpaces;
-let space: Space;
-beforeAll(async () => {
-  client = createTestClient();
-  space = await client.spaces.create();
-});
-afterAll(async () => {
-  await client.close();
-});
+describe.each(PLACES)("a run of operations on %s", (place) => {
+  let opened: SdkClient;
+  let space: Space;
+  beforeAll(async () => {
+    opened = await openSdk(place, "virtual");
+    space = await opened.client.spaces.create();
+  });
+  afterAll(async () => {
+    await opened[Symbol.asyncDispose]();
+  });
 
-describe("a run of operations", () => {
   it("carries each out in order, and tells what came of it", async () => {
     const run = await space.run({
       operations: [
@@ -124,8 +123,8 @@ describe("a run of operations", () => {
   });
 
   it("breaks off where going on is pointless, and tells what was done", async () => {
-    const gone = await client.spaces.create();
-    const same = await client.spaces.get(gone.id);
+    const gone = await opened.client.spaces.create();
+    const same = await opened.client.spaces.get(gone.id);
     await gone.destroy();
     const operations: Operation[] = [
       { type: "message", content: "x" },

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../../test/support/bubblewrap.js";
-import { createTestClient } from "../testing.js";
-import type { AgentSpaces } from "./agent-spaces.js";
+import { openSdk, PLACES, type SdkClient } from "../../test/support/sdk.js";
 import {
   CancelledError,
   CommandFailedError,
@@ -25,15 +24,15 @@ async function all(events: AsyncIterable<ProcessOutput>) {
   return text;
 }
 
-describe("running commands", () => {
-  let client: AgentSpaces;
+describe.each(PLACES)("running commands on %s", (place) => {
+  let opened: SdkClient;
   let space: Space;
   beforeAll(async () => {
-    client = createTestClient();
-    space = await client.spaces.create();
+    opened = await openSdk(place, "virtual");
+    space = await opened.client.spaces.create();
   });
   afterAll(async () => {
-    await client.close();
+    await opened[Symbol.asyncDispose]();
   });
 
   it("takes arguments, environment, directory and input", async () => {
@@ -95,15 +94,15 @@ describe("running commands", () => {
   });
 });
 
-describe.skipIf(!bubblewrap.usable)("processes", () => {
-  let client: AgentSpaces;
+describe.skipIf(!bubblewrap.usable).each(PLACES)("processes on %s", (place) => {
+  let opened: SdkClient;
   let space: Space;
   beforeAll(async () => {
-    client = createTestClient({ driver: "bubblewrap" });
-    space = await client.spaces.create();
+    opened = await openSdk(place, "bubblewrap");
+    space = await opened.client.spaces.create();
   });
   afterAll(async () => {
-    await client.close();
+    await opened[Symbol.asyncDispose]();
   });
 
   it("stream their output as it comes, and leave nothing behind", async () => {
@@ -191,7 +190,7 @@ describe.skipIf(!bubblewrap.usable)("processes", () => {
   });
 
   it("reach each other over forwarded ports", async () => {
-    await using api = await client.spaces.create();
+    await using api = await opened.client.spaces.create();
     const server = "exec python3 -m http.server 3000 --bind 127.0.0.1";
     await api.process.start(`echo served > index.html; ${server}`);
     const forward = await space.ports.forward({ localPort: 8080, remote: api, remotePort: 3000 });

@@ -1,22 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../../test/support/bubblewrap.js";
-import { createTestClient } from "../testing.js";
-import type { AgentSpaces } from "./agent-spaces.js";
+import { openSdk, PLACES, type SdkClient } from "../../test/support/sdk.js";
 import { CancelledError, ConflictError, NotFoundError } from "./errors.js";
 import type { Pty } from "./pty.js";
 import type { Space } from "./space.js";
 
 const bubblewrap = await bubblewrapAvailability();
 
-describe.skipIf(!bubblewrap.usable)("a terminal", () => {
-  let client: AgentSpaces;
+describe.skipIf(!bubblewrap.usable).each(PLACES)("a terminal on %s", (place) => {
+  let opened: SdkClient;
   let space: Space;
   beforeAll(async () => {
-    client = createTestClient({ driver: "bubblewrap" });
-    space = await client.spaces.create();
+    opened = await openSdk(place, "bubblewrap");
+    space = await opened.client.spaces.create();
   });
   afterAll(async () => {
-    await client.close();
+    await opened[Symbol.asyncDispose]();
   });
 
   const open = (options = {}) => space.pty.open({ shell: "sh", env: { PS1: "" }, ...options });
@@ -36,7 +35,9 @@ describe.skipIf(!bubblewrap.usable)("a terminal", () => {
     await pty.resize(100, 50);
     await pty.write("stty size; echo $TERM\n");
     await expect.poll(() => screen.text).toContain("50 100\r\nxterm-256color");
-    await pty.write("sleep 60; echo not here\n");
+    // Ctrl-C is for what is in front: first it must be there.
+    await pty.write("sh -c 'echo re''ady; exec sleep 60'\n");
+    await expect.poll(() => screen.text).toContain("ready");
     await pty.write("\x03");
     // The terminal throws away what was typed ahead of an interrupt.
     await expect.poll(() => screen.text).toContain("^C");

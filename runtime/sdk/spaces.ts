@@ -1,4 +1,5 @@
 /** Spaces as programs create and find them: `client.spaces`. */
+import { SpacesError } from "../contract/errors.js";
 import type { Space as SpaceData, SpaceStatus } from "../contract/spaces.js";
 import { type CallOptions, type Connection, limited } from "./connection.js";
 import { ConflictError, NotFoundError, sdkError } from "./errors.js";
@@ -77,7 +78,12 @@ export class Spaces {
       return await space.start({ signal: either });
     } catch (error) {
       await space[Symbol.asyncDispose]();
-      throw error;
+      if (!SpacesError.isInstance(error) || error.code !== "SPACE_START_FAILED") throw error;
+      throw sdkError(error.code, error.message, {
+        suggestion: "Mend the cause; `start: false` keeps a space whose start fails.",
+        details: error.details,
+        cause: error.cause,
+      });
     }
   }
 

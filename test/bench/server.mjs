@@ -22,9 +22,7 @@ export async function measure({ stage, quick }) {
   }
   const { openBinding } = await stage.load("index");
   const dataDir = join(stage.temp, "server");
-  const echo = await Child.start([
-    fileURLToPath(new URL("./echo-server.mjs", import.meta.url)),
-  ]);
+  const echo = await Child.start([fileURLToPath(new URL("./echo-server.mjs", import.meta.url))]);
   const echoUrl = `http://127.0.0.1:${echo.line}/echo`;
   const served = await Child.start([
     ...[stage.cli, "serve", "--port", "0", "--json", "--driver", "bubblewrap", "--data", dataDir],

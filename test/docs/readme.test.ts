@@ -220,6 +220,8 @@ describe("the package", () => {
         "CHANGELOG.md",
         "dist/cli.js",
         "dist/index.js",
+        "dist/server.js",
+        "dist/testing.js",
         "dist/interpreter-worker.cjs",
         "dist/virtual-worker.js",
         "dist/quickjs.wasm",
@@ -227,6 +229,8 @@ describe("the package", () => {
         "dist/stdlib-types/index.d.ts",
         "dist/stdlib-types/spaces.d.ts",
         "dist/types/runtime/index.d.ts",
+        "dist/types/runtime/server/server.d.ts",
+        "dist/types/runtime/testing.d.ts",
         ...readdirSync(join(ROOT, "scripts")).map((file) => `scripts/${file}`),
       ]),
     );

@@ -3,10 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Binding } from "../../runtime/bindings/binding.js";
-import { openInProcess } from "../../runtime/bindings/in-process.js";
 import { openRemote, type RemoteOptions } from "../../runtime/bindings/remote/remote.js";
 import { openServer, type Server, type ServerOptions } from "../../runtime/server/server.js";
-import type { TestClient } from "./client.js";
 
 export interface Served extends AsyncDisposable {
   readonly server: Server;
@@ -46,25 +44,6 @@ export async function openServed(options: Partial<ServerOptions> = {}): Promise<
       for (const each of bindings) await each[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       await rm(dataDir, { recursive: true, force: true });
-    },
-  };
-}
-
-/** A server and its client in the form that the contract suite takes. */
-export async function openServedClient(driver: string): Promise<TestClient> {
-  const served = await openServed({ driver });
-  const others: Binding[] = [];
-  return {
-    client: served.binding.client,
-    dataDir: served.dataDir,
-    async openAnother() {
-      const other = await openInProcess({ dataDir: served.dataDir, driver });
-      others.push(other);
-      return other;
-    },
-    async [Symbol.asyncDispose]() {
-      for (const other of others) await other[Symbol.asyncDispose]();
-      await served[Symbol.asyncDispose]();
     },
   };
 }
