@@ -2,10 +2,11 @@
  * Joins the local streams to a process in a space: its output comes here, what is typed or piped goes
  * there. `spaces shell`, `attach` and `exec` use it.
  */
-import type { Client } from "../runtime/contract/contract.js";
+import type { Attachment } from "../runtime/bindings/attachment.js";
+import type { Binding } from "../runtime/bindings/binding.js";
 import { DetachKeys } from "./detach-keys.js";
 import { EXIT } from "./exit-codes.js";
-import { follow, printEvent } from "./follow.js";
+import { printEvent, readToExit } from "./follow.js";
 import { InputQueue } from "./input-queue.js";
 import type { Target } from "./process-ids.js";
 import type { Session } from "./session.js";
@@ -33,21 +34,36 @@ export type AttachmentEnd =
  */
 export async function attach(
   session: Session,
-  client: Client,
+  binding: Binding,
   target: Target,
   options: AttachmentOptions,
 ): Promise<AttachmentEnd> {
-  const attachment = new Attachment(session, client, target);
-  return await attachment.run(options);
+  const over = new AbortController();
+  const stop = (): void => over.abort();
+  const { signal } = session;
+  if (signal.aborted) return { kind: "stopped" };
+  signal.addEventListener("abort", stop);
+  try {
+    await using attachment = await binding.attach(target, { signal: over.signal });
+    const joined = new JoinedStreams(session, binding, target, attachment, over);
+    return await joined.run(options);
+  } catch (error) {
+    if (signal.aborted) return { kind: "stopped" };
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 const NOTHING: Disposable = { [Symbol.dispose]: () => undefined };
 
-class Attachment {
+class JoinedStreams {
   readonly #session: Session;
-  readonly #client: Client;
+  readonly #binding: Binding;
   readonly #target: Target;
-  readonly #over = new AbortController();
+  readonly #attachment: Attachment;
+  /** Ends it early: it is let go, or something has failed. */
+  readonly #over: AbortController;
   readonly #input: InputQueue;
   #detached = false;
   #timedOut = false;
@@ -55,29 +71,35 @@ class Attachment {
   #size: Size | undefined;
   #resizing = false;
 
-  constructor(session: Session, client: Client, target: Target) {
+  constructor(
+    session: Session,
+    binding: Binding,
+    target: Target,
+    attachment: Attachment,
+    over: AbortController,
+  ) {
     this.#session = session;
-    this.#client = client;
+    this.#binding = binding;
     this.#target = target;
+    this.#attachment = attachment;
+    this.#over = over;
     this.#input = new InputQueue(
-      (data, close) => client.processes.write({ ...target, data: data.toString("base64"), close }),
+      async (data, close) => {
+        await attachment.write(data);
+        if (close) await attachment.closeInput();
+      },
       (error) => this.#fail(error),
     );
   }
 
   async run({ input, terminal, timeoutMs }: AttachmentOptions): Promise<AttachmentEnd> {
-    const { signal } = this.#session;
-    const stop = (): void => this.#over.abort();
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop);
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#expire(), timeoutMs);
     using _input = this.#take(input);
     using _size = terminal ? this.#followSize() : NOTHING;
     try {
-      const exit = await follow(this.#client, this.#target, {
-        signal: this.#over.signal,
-        onEvent: (event) => printEvent(this.#session.output, event),
-      });
+      const exit = await readToExit(this.#attachment.events, this.#over.signal, (event) =>
+        printEvent(this.#session.output, event),
+      );
       if (this.#failure !== undefined) throw this.#failure.error;
       if (exit !== undefined) {
         return { kind: "exit", exitCode: exit.exitCode, timedOut: this.#timedOut };
@@ -85,7 +107,6 @@ class Attachment {
       return { kind: this.#detached ? "detached" : "stopped" };
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
       this.#over.abort();
     }
   }
@@ -148,7 +169,7 @@ class Attachment {
       while (this.#size !== undefined) {
         const terminal = this.#size;
         this.#size = undefined;
-        await this.#client.processes.resize({ ...this.#target, terminal });
+        await this.#attachment.resize(terminal);
       }
     } catch (error) {
       await this.#failUnlessEnded(error);
@@ -159,13 +180,13 @@ class Attachment {
 
   #expire(): void {
     this.#timedOut = true;
-    this.#client.processes.kill(this.#target).catch((error: unknown) => this.#fail(error));
+    this.#binding.client.processes.kill(this.#target).catch((error: unknown) => this.#fail(error));
   }
 
   /** A process that has just ended has no terminal any more; following it tells how it ended. */
   async #failUnlessEnded(error: unknown): Promise<void> {
     try {
-      const { state } = await this.#client.processes.get(this.#target);
+      const { state } = await this.#binding.client.processes.get(this.#target);
       if (state === "running") this.#fail(error);
     } catch (lookup) {
       this.#fail(lookup);

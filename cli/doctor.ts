@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { SpacesError } from "../runtime/contract/errors.js";
 import type { SystemInfo } from "../runtime/contract/system.js";
 import { VERSION } from "../runtime/version.js";
+import type { ServerFindings } from "./doctor-server.js";
 import { EXIT } from "./exit-codes.js";
 import { toSpacesError } from "./failures.js";
 import { examples } from "./help.js";
@@ -13,7 +14,7 @@ import { printable } from "./text.js";
 /** The oldest Node that the package supports, as in its `engines`. */
 const NODE_FLOOR: readonly [number, number] = [20, 19];
 
-interface Problem {
+export interface Problem {
   readonly what: string;
   readonly reason: string;
   readonly remedy: string;
@@ -24,6 +25,7 @@ interface Findings {
   readonly ok: boolean;
   readonly version: string;
   readonly node: { readonly version: string; readonly ok: boolean };
+  readonly server: ServerFindings | undefined;
   readonly info: SystemInfo | undefined;
   readonly problems: readonly Problem[];
 }
@@ -32,7 +34,9 @@ export function defineDoctor(program: Command, session: Session): void {
   const command = program
     .command("doctor")
     .summary("check what is usable here")
-    .description("Check Node, the data directory and every driver; exit 1 when nothing is usable.")
+    .description(
+      "Check Node, the data directory or the server that is configured, and every driver there; exit 1 when nothing is usable.",
+    )
     .action(async () => {
       const findings = await examine(session);
       const { info, ...rest } = findings;
@@ -47,6 +51,7 @@ export function defineDoctor(program: Command, session: Session): void {
 
 async function examine(session: Session): Promise<Findings> {
   const problems: Problem[] = [];
+  const server = await examineConfiguredServer(session, problems);
   const node = { version: process.versions.node, ok: isSupported(process.versions.node) };
   if (!node.ok) {
     problems.push({
@@ -57,8 +62,11 @@ async function examine(session: Session): Promise<Findings> {
   }
   let info: SystemInfo | undefined;
   try {
-    const client = await session.client();
-    info = await client.system.info({}, { signal: session.signal });
+    // What keeps the server from answering has been found already.
+    if (server === undefined || server.user !== undefined) {
+      const client = await session.client();
+      info = await client.system.info({}, { signal: session.signal });
+    }
   } catch (failure) {
     if (session.stopCode !== undefined) throw new SpacesError("CANCELLED");
     const error = toSpacesError(failure);
@@ -70,7 +78,23 @@ async function examine(session: Session): Promise<Findings> {
     problems.push({ what: `driver ${driver.name}`, reason, remedy: driver.remedy ?? "" });
   }
   const ok = node.ok && info?.drivers.some((driver) => driver.usable) === true;
-  return { ok, version: VERSION, node, info, problems };
+  return { ok, version: VERSION, node, server, info, problems };
+}
+
+/** Checks the server, where one is configured; what the configuration lacks is a problem too. */
+async function examineConfiguredServer(
+  session: Session,
+  problems: Problem[],
+): Promise<ServerFindings | undefined> {
+  try {
+    const { examineServer } = await import("./doctor-server.js");
+    return await examineServer(session, problems);
+  } catch (failure) {
+    if (session.stopCode !== undefined) throw new SpacesError("CANCELLED");
+    const error = toSpacesError(failure);
+    problems.push({ what: "configuration", reason: error.message, remedy: error.suggestion });
+    return undefined;
+  }
 }
 
 /** Whether this version of Node is the floor or newer. */
@@ -79,7 +103,7 @@ export function isSupported(version: string): boolean {
   return major > NODE_FLOOR[0] || (major === NODE_FLOOR[0] && minor >= NODE_FLOOR[1]);
 }
 
-function describe({ version, node, info, problems }: Findings, output: Output): string {
+function describe({ version, node, server, info, problems }: Findings, output: Output): string {
   const mark = (good: boolean): string =>
     good ? output.style("stdout", "green", "ok  ") : output.style("stdout", "red", "no  ");
   const remedyOf = (what: string): string => {
@@ -90,12 +114,26 @@ function describe({ version, node, info, problems }: Findings, output: Output): 
   };
   let text = `spaces ${version}\n`;
   text += `${mark(node.ok)}Node ${node.version}\n${remedyOf("Node")}`;
-  if (info === undefined)
-    return `${text}${mark(false)}data directory or server\n${remedyOf("data")}`;
-  text +=
-    info.dataDir === undefined
-      ? `${mark(true)}server\n`
-      : `${mark(true)}data directory ${printable(info.dataDir)}\n`;
+  if (problems.some(({ what }) => what === "configuration")) {
+    text += `${mark(false)}configuration\n${remedyOf("configuration")}`;
+  }
+  if (server !== undefined) {
+    const version = info === undefined ? "" : ` (spaces ${printable(info.version)})`;
+    text += `${mark(server.reachable)}server ${printable(server.url)}${version}\n${remedyOf("server")}`;
+    if (server.reachable) {
+      const { user, permissions = [] } = server;
+      const who = user === undefined ? "" : `: ${printable(user)} may ${permissions.join(", ")}`;
+      text += `${mark(user !== undefined)}token${who}\n${remedyOf("token")}`;
+      const clockGood = !problems.some(({ what }) => what === "clock");
+      if (!clockGood) text += `${mark(false)}clock\n${remedyOf("clock")}`;
+    }
+  }
+  if (info === undefined) {
+    return server === undefined ? `${text}${mark(false)}data directory\n${remedyOf("data")}` : text;
+  }
+  if (info.dataDir !== undefined) {
+    text += `${mark(true)}data directory ${printable(info.dataDir)}\n`;
+  }
   for (const driver of info.drivers) {
     const version = driver.version === undefined ? "" : ` ${printable(driver.version)}`;
     const chosen = driver.isDefault ? " (default)" : "";

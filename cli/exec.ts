@@ -3,6 +3,7 @@
  * where the driver can do that.
  */
 import type { Command } from "commander";
+import type { Binding } from "../runtime/bindings/binding.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import { EXIT } from "./exit-codes.js";
@@ -73,16 +74,17 @@ async function exec(
 ): Promise<number> {
   const what = commandOf(argv, options.line);
   checkOptions(session, options);
-  const client = await session.client();
+  const binding = await session.binding();
+  const { client } = binding;
   if (options.detach === true) return await startDetached(session, client, space, what, options);
   if (options.interactive === true || options.tty === true) {
-    return await runStreaming(session, client, space, what, options);
+    return await runStreaming(session, binding, space, what, options);
   }
   if (session.output.isJson) {
     return await runCollecting(session, client, space, what, options);
   }
   try {
-    return await runStreaming(session, client, space, what, options);
+    return await runStreaming(session, binding, space, what, options);
   } catch (error) {
     if (!SpacesError.isInstance(error) || error.code !== "UNSUPPORTED") throw error;
     return await runCollecting(session, client, space, what, options);
@@ -120,7 +122,7 @@ async function startDetached(
 /** Runs a command whose streams come and go as they are; killed when this process is stopped. */
 async function runStreaming(
   session: Session,
-  client: Client,
+  binding: Binding,
   space: string,
   what: What,
   options: ExecOptions,
@@ -128,10 +130,10 @@ async function runStreaming(
   const { interactive = false, tty = false } = options;
   const input = interactive || (!tty && options.stdin && stdinHasData());
   if (session.signal.aborted) throw new SpacesError("CANCELLED");
-  const { id } = await start(client, space, what, options, input);
+  const { id } = await start(binding.client, space, what, options, input);
   return await runAttached(
     session,
-    client,
+    binding,
     { space, process: id, name: space },
     {
       input: input ? (tty ? "keys" : "stream") : "none",

@@ -1,4 +1,5 @@
 /** Follows the output of a process in a space; for everything that prints it. */
+import type { AttachmentEvent } from "../runtime/bindings/attachment.js";
 import type { Client } from "../runtime/contract/contract.js";
 import type { ProcessEvent } from "../runtime/contract/processes.js";
 import type { Output } from "./output.js";
@@ -27,12 +28,24 @@ export async function follow(
   if (signal.aborted) return undefined;
   const from = { stdoutOffset: offset, stderrOffset: offset };
   const events = await client.processes.follow({ ...target, ...from }, { signal });
+  return await readToExit(events, signal, onEvent);
+}
+
+/**
+ * Reads the events of a process until it has ended.
+ * @returns how it ended; undefined when the signal fired first
+ */
+export async function readToExit<E extends ProcessEvent | AttachmentEvent>(
+  events: AsyncIterable<E>,
+  signal: AbortSignal,
+  onEvent: (event: E) => Promise<void>,
+): Promise<Extract<E, { type: "exit" }> | undefined> {
   const iterator = events[Symbol.asyncIterator]();
   for (;;) {
     const result = await nextOf(iterator, signal);
     if (result === undefined || result.done === true) return undefined;
     await onEvent(result.value);
-    if (result.value.type === "exit") return result.value;
+    if (result.value.type === "exit") return result.value as Extract<E, { type: "exit" }>;
   }
 }
 
@@ -53,9 +66,13 @@ function nextOf<T>(
 }
 
 /** Prints output where it belongs, as bytes, and tells of output that is no longer kept. */
-export async function printEvent(output: Output, event: ProcessEvent): Promise<void> {
+export async function printEvent(
+  output: Output,
+  event: ProcessEvent | AttachmentEvent,
+): Promise<void> {
   if (event.type === "stdout" || event.type === "stderr") {
-    await output.bytes(event.type, Buffer.from(event.data, "base64"));
+    const { data } = event;
+    await output.bytes(event.type, typeof data === "string" ? Buffer.from(data, "base64") : data);
   } else if (event.type === "lost") {
     output.note(`${event.bytes} bytes of ${event.stream} are no longer kept.`);
   }

@@ -1,4 +1,5 @@
 /** Processes that a command line starts for itself; it cleans up after them. For `shell` and `exec`. */
+import type { Binding } from "../runtime/bindings/binding.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import { type AttachmentEnd, type AttachmentOptions, attach } from "./attachment.js";
@@ -19,15 +20,15 @@ export interface Attached extends Target {
  */
 export async function runAttached(
   session: Session,
-  client: Client,
+  binding: Binding,
   { name, ...target }: Attached,
   options: AttachmentOptions,
 ): Promise<number> {
   let end: AttachmentEnd | undefined;
   try {
-    end = await attach(session, client, target, options);
+    end = await attach(session, binding, target, options);
   } finally {
-    if (end?.kind !== "detached") await discard(client, target, end?.kind === "exit");
+    if (end?.kind !== "detached") await discard(binding.client, target, end?.kind === "exit");
   }
   if (end.kind === "stopped") {
     if (options.input === "keys") calmScreen();

@@ -31,7 +31,7 @@ export function definePorts(program: Command, session: Session): void {
     .command("open")
     .summary("reach a space's port from the host")
     .description(
-      "Listen on 127.0.0.1 of the host, lead it to a port of a space, print the address.",
+      "Listen on 127.0.0.1 of the host, lead it to a port of a space, print the address. With a server, the host is the server's machine.",
     )
     .argument("<space>", "name or id")
     .argument("<port>", "port of the space's localhost", portOf("port"))
@@ -85,9 +85,10 @@ async function openPort(
   hostPort: number | undefined,
 ): Promise<void> {
   const { output, signal } = session;
-  const client = await session.client();
+  const { client, kind } = await session.binding();
   const forward = await client.ports.open({ space, port, hostPort }, { signal });
   output.note(`${listenerOf(forward)} leads to ${targetOf(forward)}.`);
+  if (kind === "remote") output.note("It listens on the server's machine, not on this one.");
   output.result(forward, () => `${listenerOf(forward)}\n`);
 }
 

@@ -39,6 +39,9 @@ const GROUPS: readonly Group[] = [
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
+  { names: ["login", "logout"], load: async () => (await import("./login.js")).defineLogin },
+  { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
+  { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },
   {
@@ -60,8 +63,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(given, { from: "user" });
   } catch (error) {
-    const { json, quiet, color } = program.opts<GlobalOptions>();
-    session.configure({ json, quiet, color });
+    session.configure(program.opts<GlobalOptions>());
     session.exitCode = report(session, error);
   }
   try {
@@ -88,6 +90,8 @@ export async function buildProgram(session: Session, args: readonly string[]): P
         .choices(["auto", "local", "remote"])
         .default("auto"),
     )
+    .option("--url <url>", "server that manages them; also SPACES_URL")
+    .option("--profile <name>", "profile of your configuration; also SPACES_PROFILE")
     .option("-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help for a command")
@@ -103,13 +107,21 @@ export async function buildProgram(session: Session, args: readonly string[]): P
     .exitOverride()
     .hook("preAction", () => session.configure(program.opts<GlobalOptions>()));
 
-  const name = args.find((arg) => !arg.startsWith("-"));
+  const name = commandIn(args);
   const chosen = GROUPS.filter((group) => name !== undefined && group.names.includes(name));
   for (const group of chosen.length > 0 ? chosen : GROUPS) {
     const define = await group.load();
     define(program, session);
   }
   return program;
+}
+
+/** The options before a command whose value is the next word. */
+const VALUED = new Set(["--binding", "--url", "--profile"]);
+
+/** The name of the command, behind the options that may stand before it. */
+function commandIn(args: readonly string[]): string | undefined {
+  return args.find((arg, index) => !arg.startsWith("-") && !VALUED.has(args[index - 1] ?? ""));
 }
 
 /**

@@ -14,6 +14,10 @@ export interface GlobalOptions {
   readonly quiet?: boolean | undefined;
   readonly color?: boolean | undefined;
   readonly binding?: BindingOptions["binding"];
+  /** URL of a server. */
+  readonly url?: string | undefined;
+  /** Profile of the user's configuration. */
+  readonly profile?: string | undefined;
 }
 
 export class Session {
@@ -62,10 +66,20 @@ export class Session {
    * @param driver the driver for new spaces whose template names none
    */
   async client(driver?: string): Promise<Client> {
+    return (await this.binding(driver)).client;
+  }
+
+  /** The binding itself, for what its client alone cannot do; opened as `client` opens it. */
+  async binding(driver?: string): Promise<Binding> {
     this.#binding ??= this.#open(driver);
-    const { client } = await this.#binding;
+    const binding = await this.#binding;
     this.#throwIfStopped();
-    return client;
+    return binding;
+  }
+
+  /** The options that every command takes, as they were given. */
+  get globals(): GlobalOptions {
+    return this.#globals;
   }
 
   /**
@@ -86,6 +100,8 @@ export class Session {
     const { openBinding } = await import("../runtime/bindings/select.js");
     return openBinding({
       binding: this.#globals.binding,
+      url: this.#globals.url,
+      profile: this.#globals.profile,
       driver,
       onProgress: (message) => this.output.progress(message),
     });
@@ -111,6 +127,11 @@ export class Session {
     if (this.#stopCode !== undefined) return;
     this.#stopCode = code;
     this.#abort.abort();
+  }
+
+  /** Makes the end that a signal asked for a success, for what runs until one comes. */
+  endWell(): void {
+    this.#stopCode = EXIT.ok;
   }
 
   #throwIfStopped(): void {

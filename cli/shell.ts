@@ -49,7 +49,8 @@ export function defineShell(program: Command, session: Session): void {
 async function openShell(session: Session, space: string, options: ShellOptions): Promise<number> {
   refuseJson(session, "A shell");
   requireTerminal("`spaces shell`", ["stdin", "stdout"]);
-  const client = await session.client();
+  const binding = await session.binding();
+  const { client } = binding;
   const found = await client.spaces.get({ space }, { signal: session.signal });
   const { id } = await client.processes.start({
     space: found.id,
@@ -61,7 +62,7 @@ async function openShell(session: Session, space: string, options: ShellOptions)
     terminal: terminalSize(),
   });
   const shell = { space: found.id, process: id, name: found.name };
-  return await runAttached(session, client, shell, { input: "keys", terminal: true });
+  return await runAttached(session, binding, shell, { input: "keys", terminal: true });
 }
 
 async function reattach(
@@ -71,13 +72,14 @@ async function reattach(
   interactive: boolean,
 ): Promise<number> {
   refuseJson(session, "What is attached");
-  const client = await session.client();
+  const binding = await session.binding();
+  const { client } = binding;
   const target = await findProcess(client, space, given, session.signal);
   const { terminal, state } = await client.processes.get(target, { signal: session.signal });
   // Of a process that has ended, the output is all there is.
   const typed = terminal && state === "running";
   if (typed) requireTerminal("A process with a terminal", ["stdin", "stdout"]);
-  const end = await attach(session, client, target, {
+  const end = await attach(session, binding, target, {
     input: typed ? "keys" : interactive ? "stream" : "none",
     terminal: typed,
   });

@@ -84,3 +84,43 @@ export function watchSize(onResize: (size: Size) => void): Disposable {
 export function calmScreen(): void {
   process.stdout.write(CALM);
 }
+
+/**
+ * Asks for a secret, which is not shown while it is typed.
+ * @throws SpacesError `CANCELLED` when the input ends, Ctrl-C is typed, or the signal fires
+ */
+export async function askHidden(question: string, signal: AbortSignal): Promise<string> {
+  const { promise, resolve, reject } = deferred<string>();
+  const cancel = (): void => reject(new SpacesError("CANCELLED"));
+  let typed = "";
+  using _terminal = openRawTerminal({
+    onTyped(bytes) {
+      for (const character of bytes.toString("utf8")) {
+        if (character === "\r" || character === "\n") return resolve(typed.trim());
+        if (character === "\u0003" || character === "\u0004") return cancel();
+        if (character === "\u007f" || character === "\b") typed = typed.slice(0, -1);
+        else typed += character;
+      }
+    },
+    onHangUp: cancel,
+  });
+  // Asked only now: what is typed before the terminal is in raw mode would be shown.
+  process.stderr.write(question);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    process.stderr.write("\n");
+  }
+}
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((done, failed) => {
+    resolve = done;
+    reject = failed;
+  });
+  return { promise, resolve, reject };
+}

@@ -85,7 +85,12 @@ async function buildEngine() {
 await Promise.all([
   build({
     ...node,
-    entryPoints: { cli: "cli/main.ts", index: "runtime/index.ts" },
+    entryPoints: {
+      cli: "cli/main.ts",
+      index: "runtime/index.ts",
+      server: "runtime/server/server.ts",
+      testing: "runtime/testing.ts",
+    },
     outdir: out,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",

@@ -15,6 +15,12 @@ export interface Binding extends AsyncDisposable {
 export interface BindingOptions {
   /** `auto` is remote when a server is configured, else local. */
   readonly binding?: "auto" | "local" | "remote" | undefined;
+  /** URL of a server; `SPACES_URL`, a project's file or a profile when absent. */
+  readonly url?: string | undefined;
+  /** Token for that server; `SPACES_TOKEN`, or what `spaces login` stored for it, when absent. */
+  readonly token?: string | undefined;
+  /** Profile of the user's configuration; `SPACES_PROFILE` when absent. */
+  readonly profile?: string | undefined;
   /** Driver for new spaces whose template names none; `SPACES_DRIVER` when absent. */
   readonly driver?: string | undefined;
   /** Data directory; `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, when absent. */

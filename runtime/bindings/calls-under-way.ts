@@ -6,6 +6,7 @@
  */
 export class CallsUnderWay implements AsyncDisposable {
   readonly #running = new Map<AbortController, Promise<unknown>>();
+  readonly #streams = new Set<AbortController>();
 
   /**
    * Makes a call that ends when either its own signal fires or the binding closes. A call that gives
@@ -15,19 +16,15 @@ export class CallsUnderWay implements AsyncDisposable {
     signal: AbortSignal | undefined,
     call: (either: AbortSignal) => Promise<R>,
   ): Promise<R> {
-    const either = new AbortController();
-    const forward = (): void => either.abort(signal?.reason);
-    if (signal?.aborted === true) forward();
-    signal?.addEventListener("abort", forward);
-    const release = (): void => {
-      this.#running.delete(either);
-      signal?.removeEventListener("abort", forward);
-    };
+    const { either, release } = this.#begin(signal);
     const running = call(either.signal);
     this.#running.set(either, running);
     try {
       const result = await running;
-      if (isStream(result)) return untilEnd(result, release) as R;
+      if (isStream(result)) {
+        this.#streams.add(either);
+        return untilEnd(result, release) as R;
+      }
       if (hasBody(result)) return { ...result, body: bytesUntilEnd(result.body, release) };
       release();
       return result;
@@ -37,9 +34,31 @@ export class CallsUnderWay implements AsyncDisposable {
     }
   }
 
-  /** How many calls are under way. */
-  get count(): number {
-    return this.#running.size;
+  /**
+   * Keeps something that lasts, such as an attachment, under way until it is disposed. Its signal
+   * fires when it is to end.
+   */
+  hold(signal: AbortSignal | undefined): { readonly signal: AbortSignal } & Disposable {
+    const { either, release } = this.#begin(signal);
+    this.#running.set(either, Promise.resolve());
+    this.#streams.add(either);
+    return { signal: either.signal, [Symbol.dispose]: release };
+  }
+
+  #begin(signal: AbortSignal | undefined): {
+    readonly either: AbortController;
+    readonly release: () => void;
+  } {
+    const either = new AbortController();
+    const forward = (): void => either.abort(signal?.reason);
+    if (signal?.aborted === true) forward();
+    signal?.addEventListener("abort", forward);
+    const release = (): void => {
+      this.#running.delete(either);
+      this.#streams.delete(either);
+      signal?.removeEventListener("abort", forward);
+    };
+    return { either, release };
   }
 
   /**
@@ -48,6 +67,11 @@ export class CallsUnderWay implements AsyncDisposable {
    */
   cancel(reason?: unknown): void {
     for (const either of [...this.#running.keys()]) either.abort(reason);
+  }
+
+  /** Cancels the streams alone. */
+  cancelStreams(reason?: unknown): void {
+    for (const either of [...this.#streams]) either.abort(reason);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

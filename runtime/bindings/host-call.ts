@@ -21,12 +21,16 @@ export function hostCallFor(client: () => Promise<Client>): HostCall {
     if (domain === undefined || action === undefined) {
       throw new SpacesError("INVALID_INPUT", `There is no host call "${name.slice(0, 80)}".`);
     }
-    const [{ contract }, target] = await Promise.all([import("../contract/contract.js"), client()]);
+    const [{ contract }, orpc, target] = await Promise.all([
+      import("../contract/contract.js"),
+      import("@orpc/contract"),
+      client(),
+    ]);
     const known = ownProperty(ownProperty(contract, domain), action);
     if (known === undefined) {
       throw new SpacesError("INVALID_INPUT", `There is no host call "${name.slice(0, 80)}".`);
     }
-    if (await streams(known)) {
+    if (streams(known, orpc)) {
       throw new SpacesError("INVALID_INPUT", `The host call "${name}" carries a stream.`, {
         suggestion: "Use a call that answers at once; scripts exchange JSON with the host.",
       });
@@ -37,8 +41,10 @@ export function hostCallFor(client: () => Promise<Client>): HostCall {
 }
 
 /** Whether a procedure takes or gives a stream, of bytes or of events. */
-async function streams(procedure: unknown): Promise<boolean> {
-  const { getEventIteratorSchemaDetails, isContractProcedure } = await import("@orpc/contract");
+function streams(
+  procedure: unknown,
+  { getEventIteratorSchemaDetails, isContractProcedure }: typeof import("@orpc/contract"),
+): boolean {
   if (!isContractProcedure(procedure)) return false;
   const { meta, inputSchema, outputSchema } = procedure["~orpc"];
   if ((meta as ProcedureMeta).bytes === true) return true;

@@ -1,5 +1,5 @@
 /** The in-process binding: the contract answered by an engine in this process. */
-import { createRouterClient, ORPCError } from "@orpc/server";
+import { createRouterClient } from "@orpc/server";
 import type { Client } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext, ScriptRunner } from "../engine/context.js";
@@ -8,14 +8,18 @@ import { localActor } from "../engine/identity/local-user.js";
 import { createRouter } from "../engine/router.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
-import { attachThrough } from "./attach-through.js";
+import { attachWithin, type EngineAttachment } from "./attach-within.js";
+import type { AttachOptions, AttachTarget } from "./attachment.js";
 import type { Binding, BindingOptions } from "./binding.js";
 import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
+import { invalidInputOf } from "./invalid-input.js";
 
 type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
   /** Absolute path of the data directory. */
   readonly dataDir: string;
+  /** The address at which native scripts in spaces reach the server that opens this engine. */
+  readonly publicUrl?: string | undefined;
 };
 
 /** An engine in this process, and clients that call it on behalf of whom they are made for. */
@@ -24,6 +28,12 @@ export interface EngineHost extends AsyncDisposable {
   readonly router: EngineRouter;
   readonly calls: CallsUnderWay;
   clientFor(context: CallContext): Client;
+  /** Attaches to a process. @throws SpacesError as `Binding.attach`, and `PERMISSION_DENIED` */
+  attach(
+    context: CallContext,
+    target: AttachTarget,
+    options?: AttachOptions,
+  ): Promise<EngineAttachment>;
 }
 
 export type EngineRouter = ReturnType<typeof createRouter>;
@@ -35,11 +45,11 @@ export type EngineRouter = ReturnType<typeof createRouter>;
  */
 export async function openInProcess(options: InProcessOptions): Promise<Binding> {
   const host = await openEngineHost(options);
-  const client = host.clientFor({ actor: localActor(), depth: 0, local: true });
+  const context: CallContext = { actor: localActor(), depth: 0, local: true };
   return {
     kind: "in-process",
-    client,
-    attach: (target, attachOptions) => attachThrough(client, target, attachOptions),
+    client: host.clientFor(context),
+    attach: (target, attachOptions) => host.attach(context, target, attachOptions),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
 }
@@ -80,6 +90,8 @@ export async function openEngineHost(options: InProcessOptions): Promise<EngineH
     router,
     calls,
     clientFor,
+    attach: (context, target, attachOptions) =>
+      attachWithin({ engine, calls, toSpacesError }, context, target, attachOptions),
     async [Symbol.asyncDispose]() {
       await interpreter[Symbol.asyncDispose]();
       await calls[Symbol.asyncDispose]();
@@ -113,11 +125,6 @@ async function openEngine(options: Parameters<typeof Engine.open>[0]): Promise<E
   }
 }
 
-interface ValidationIssue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
-}
-
 /** Turns whatever a call threw into an error of the registry. */
 export function toSpacesError(error: unknown): SpacesError {
   if (SpacesError.isInstance(error)) return error;
@@ -127,23 +134,8 @@ export function toSpacesError(error: unknown): SpacesError {
       details: { code: error.code },
     });
   }
-  if (error instanceof ORPCError && error.code === "BAD_REQUEST") {
-    const { issues } = (error.data ?? {}) as { issues?: readonly ValidationIssue[] };
-    if (issues !== undefined) return invalidInput(issues, error);
-  }
+  const invalid = invalidInputOf(error);
+  if (invalid !== undefined) return invalid;
   // The text of a foreign error may name paths of the host; scripts read messages, not causes.
   return new SpacesError("INTERNAL", undefined, { cause: error });
-}
-
-function invalidInput(issues: readonly ValidationIssue[], cause: unknown): SpacesError {
-  const described = issues.slice(0, 5).map(({ path, message }) => {
-    const where = (path ?? []).map((part) =>
-      String(typeof part === "object" ? part.key : part).slice(0, 64),
-    );
-    return where.length === 0 ? message : `${where.join(".")}: ${message}`;
-  });
-  return new SpacesError("INVALID_INPUT", described.join("; "), {
-    cause,
-    details: { issues: described },
-  });
 }

@@ -1,30 +1,63 @@
-/** Chooses the binding: which one, and where its data is. */
+/** Chooses the binding: which one, and where its data or its server is. */
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { type Config, resolveConfig } from "../config/resolve.js";
 import { SpacesError } from "../contract/errors.js";
 import type { Binding, BindingOptions } from "./binding.js";
 
 /**
- * Opens the binding that the options ask for.
- * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used; `UNSUPPORTED` for a remote
- *   one, which this version has not
+ * Opens the binding that the options and the configuration ask for.
+ * @throws SpacesError `INVALID_INPUT` for a mistake in the configuration; `STORE_UNAVAILABLE` when
+ *   the local store cannot be used; `UNAUTHENTICATED` when a token must not be sent to the server;
+ *   `UNSUPPORTED` for a driver that a server is to take
  */
 export async function openBinding(options: BindingOptions = {}): Promise<Binding> {
-  if (options.binding === "remote") {
-    throw new SpacesError("UNSUPPORTED", "This version has no remote binding.", {
-      suggestion: "Use the local one: --binding local.",
+  const config = await resolveConfig(options);
+  return isRemote(config) ? await openServer(config, options) : await openLocal(config, options);
+}
+
+/**
+ * Whether a configuration means a server: it says so, or leaves it open and names one.
+ * @throws SpacesError `INVALID_INPUT` when it asks for a server and names none
+ */
+export function isRemote({ binding, url }: Config): boolean {
+  if (binding.value === "local") return false;
+  if (url !== undefined) return true;
+  if (binding.value === "auto") return false;
+  throw new SpacesError("INVALID_INPUT", "The remote binding needs the URL of a server.", {
+    suggestion: "Give it with --url or SPACES_URL, or run `spaces login <url> --profile <name>`.",
+  });
+}
+
+async function openServer(config: Config, options: BindingOptions): Promise<Binding> {
+  if (config.driver?.origin.kind === "flag") {
+    throw new SpacesError("UNSUPPORTED", "A server chooses the driver of new spaces by itself.", {
+      suggestion: "Leave --driver out, or name the driver in `spaces create` or in the template.",
+      details: { url: config.url?.value, driver: config.driver.value },
     });
   }
+  const [{ openRemote }, { tokenFor }] = await Promise.all([
+    import("./remote/remote.js"),
+    import("../config/token.js"),
+  ]);
+  return await openRemote({
+    url: config.url?.value ?? "",
+    token: (await tokenFor(config, options.token))?.value,
+    onProgress: options.onProgress,
+  });
+}
+
+async function openLocal(config: Config, options: BindingOptions): Promise<Binding> {
   const { openInProcess } = await import("./in-process.js");
   return await openInProcess({
     dataDir: options.dataDir === undefined ? defaultDataDir() : resolve(options.dataDir),
-    driver: options.driver ?? (process.env.SPACES_DRIVER || undefined),
+    driver: config.driver?.value,
     onProgress: options.onProgress,
   });
 }
 
 /** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */
-function defaultDataDir(): string {
+export function defaultDataDir(): string {
   const { SPACES_HOME, XDG_DATA_HOME } = process.env;
   if (SPACES_HOME) return resolve(SPACES_HOME);
   // The XDG specification has relative paths ignored.

@@ -121,6 +121,11 @@ export const ERRORS = {
     message: "The command did not end in time and was killed.",
     suggestion: "Give a longer timeout; the output so far is in the error's details.",
   },
+  CALL_TIMEOUT: {
+    status: 408,
+    message: "The call did not end in time.",
+    suggestion: "Give a longer timeout, or find out why it takes so long.",
+  },
   PROCESS_NOT_FOUND: {
     status: 404,
     message: "The space has no such process.",
@@ -295,7 +300,7 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 
 /** An error of the registry. Its `code` is stable; its message names the thing and the value. */
 export class SpacesError extends Error {
-  override readonly name = "SpacesError";
+  override readonly name: string = "SpacesError";
   readonly code: ErrorCode;
   readonly status: number;
   readonly suggestion: string;

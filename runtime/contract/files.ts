@@ -246,7 +246,7 @@ export const filesContract = {
           parents: z.boolean().optional(),
           mode: modeSchema.optional(),
         }),
-        headers: z.unknown().optional(),
+        headers: z.looseObject({}).optional(),
         body: z.instanceof(ReadableStream),
       }),
     )

@@ -83,8 +83,7 @@ export const portsContract = {
     .input(
       z.strictObject({
         space: spaceRefSchema,
-        /** In routes, ports are text. */
-        localPort: z.coerce.number().pipe(portSchema),
+        localPort: portSchema,
         /** Ends the host's forward that leads to the space instead. */
         host: z.boolean().optional(),
       }),

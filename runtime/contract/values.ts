@@ -5,13 +5,16 @@ import { z } from "zod";
 const RESERVED_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
 const noNul = (text: string): boolean => !text.includes("\0");
+/** Half of a surrogate pair has no form in UTF-8: it would arrive as another text. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Text without NUL, which neither argument lists nor environments can carry. */
+/** Text that can be carried everywhere: NUL is for neither argument lists nor environments. */
 export const textSchema = (maxLength: number) =>
   z
     .string()
     .max(maxLength, `must be ${maxLength} characters at most`)
-    .refine(noNul, "must not contain a NUL character");
+    .refine(noNul, "must not contain a NUL character")
+    .refine((text) => !LONE_SURROGATE.test(text), "must be well-formed Unicode text");
 
 /**
  * A map with keys that users choose. The reserved keys are looked for in the input itself: parsing

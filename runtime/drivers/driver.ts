@@ -19,6 +19,8 @@ export type NetworkMode = "open" | "internal" | "none";
 export interface SpaceSpec {
   readonly id: string;
   readonly name: string;
+  /** Id of whose it is; spaces of different owners share nothing. */
+  readonly owner: string;
   /** Host directory that appears in the space as its workspace (`workdir`). Exists already. */
   readonly workspace: string;
   /** Host directory for the driver's own files about this space. Exists already; not visible inside. */

@@ -12,11 +12,13 @@ import type { SpaceRow } from "../store/tables.js";
 import type { Activity } from "./activity.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import type { Offsets } from "./event-ids.js";
 import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
 import { pause } from "./operations.js";
+import { endInput, ProcessAttachment, writeInput } from "./process-attachment.js";
+import { eventsOf } from "./process-output.js";
 import { type CommandRequest, programOf } from "./processes.js";
-import { StreamRedactor } from "./redaction.js";
 import { findSpace } from "./space-rows.js";
 
 const WAIT_POLL_MS = 50;
@@ -77,26 +79,77 @@ export class Background {
    * The output of a process from given offsets on, as it comes, and at last its exit. The space is
    * busy meanwhile.
    * @param from bytes of each output that the caller has already
+   * @throws SpacesError `PROCESS_NOT_FOUND`, before the first event
    */
-  async *follow(
+  async follow(
     context: CallContext,
     space: string,
     id: string,
-    from: { readonly stdout: number; readonly stderr: number },
+    from: Offsets,
     { signal }: CallOptions,
-  ): AsyncGenerator<ProcessEvent, void> {
+  ): Promise<AsyncGenerator<ProcessEvent, void>> {
     const row = await this.#find(context, space);
     await this.get(context, row.id, id);
+    return this.#follow(row, id, from, signal);
+  }
+
+  async *#follow(
+    row: SpaceRow,
+    id: string,
+    from: Offsets,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ProcessEvent, void> {
     await using _ = this.#activity.begin(row);
     await using guest = await this.#use(row, (background) =>
       background.attach(id, { ...from, input: false }),
     );
-    for (const stream of ["stdout", "stderr"] as const) {
-      if (guest.lost[stream] > 0) yield { type: "lost", stream, bytes: guest.lost[stream] };
+    for await (const event of eventsOf(guest, from, await this.#fields.secretsOf(row), signal)) {
+      yield "data" in event ? { ...event, data: event.data.toString("base64") } : event;
     }
-    yield* outputOf(guest, from, await this.#fields.secretsOf(row), signal);
-    const { exitCode, signal: killedBy } = await guest.exit;
-    yield { type: "exit", exitCode, ...(killedBy === undefined ? {} : { signal: killedBy }) };
+  }
+
+  /**
+   * Attaches to a process: its output from given offsets on, and its input, which is taken over from
+   * whoever had it with the first write. The space is busy until the attachment is disposed.
+   * @throws SpacesError `PROCESS_NOT_FOUND`
+   */
+  async attach(
+    context: CallContext,
+    space: string,
+    id: string,
+    from: Offsets,
+    { signal }: CallOptions,
+  ): Promise<ProcessAttachment> {
+    const row = await this.#find(context, space);
+    await this.get(context, row.id, id);
+    const secrets = await this.#fields.secretsOf(row);
+    const busy = this.#activity.begin(row);
+    let guest: AttachedProcess;
+    try {
+      guest = await this.#use(row, (background) =>
+        background.attach(id, { ...from, input: false }),
+      );
+    } catch (error) {
+      await busy[Symbol.asyncDispose]();
+      throw error;
+    }
+    const released = new AbortController();
+    return new ProcessAttachment({
+      position: {
+        stdout: from.stdout + guest.lost.stdout,
+        stderr: from.stderr + guest.lost.stderr,
+      },
+      events: eventsOf(guest, from, secrets, signal, released.signal),
+      openInput: () =>
+        this.#use(row, (background) => background.attach(id, { ...NO_OUTPUT, input: true })),
+      resize: (size) => this.#use(row, (background) => background.resize(id, size)),
+      signal: (name) => this.#use(row, (background) => background.signal(id, name)),
+      release: async () => {
+        released.abort();
+        await guest[Symbol.asyncDispose]();
+        await busy[Symbol.asyncDispose]();
+      },
+    });
   }
 
   /**
@@ -115,8 +168,8 @@ export class Background {
     await using guest = await this.#use(row, (background) =>
       background.attach(id, { ...NO_OUTPUT, input: true }),
     );
-    if (data.length > 0) await written(guest, data);
-    if (close) await new Promise<void>((resolve) => guest.stdin.end(resolve));
+    if (data.length > 0) await writeInput(guest, data);
+    if (close) await endInput(guest);
   }
 
   /** Sends a signal to the process group; nothing where the process has ended. */
@@ -200,53 +253,4 @@ function processOf({ id, pid, argv, startedAt, terminal, exit }: ProcessRecord):
     ...(exit === undefined ? {} : { exitCode: exit.exitCode }),
     ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
   };
-}
-
-type OutputEvent = Extract<ProcessEvent, { type: "stdout" | "stderr" }>;
-
-/** Both outputs of a process, as they come. Reads one piece of each at a time. */
-async function* outputOf(
-  guest: AttachedProcess,
-  from: { readonly stdout: number; readonly stderr: number },
-  secrets: readonly string[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<OutputEvent, void> {
-  const outputs = (["stdout", "stderr"] as const).map((type) => ({
-    type,
-    chunks: guest[type][Symbol.asyncIterator]() as AsyncIterator<Buffer>,
-    offset: from[type] + guest.lost[type],
-    redactor: new StreamRedactor(secrets),
-  }));
-  const cancel = (): void => {
-    for (const { type } of outputs) guest[type].destroy(new SpacesError("CANCELLED"));
-  };
-  if (signal?.aborted === true) cancel();
-  signal?.addEventListener("abort", cancel);
-  const next = (output: (typeof outputs)[number]) => {
-    const read = output.chunks.next().then((result) => ({ output, result }));
-    // It may fail while the caller is busy with an earlier piece; the next turn tells of it.
-    read.catch(() => undefined);
-    return read;
-  };
-  const waiting = new Map(outputs.map((output) => [output, next(output)]));
-  try {
-    while (waiting.size > 0) {
-      const { output, result } = await Promise.race(waiting.values());
-      const { type, offset, redactor } = output;
-      const ended = result.done === true;
-      const shown = ended ? redactor.flush() : redactor.push(result.value);
-      if (ended) waiting.delete(output);
-      else waiting.set(output, next(output));
-      output.offset += shown.length;
-      if (shown.length > 0) yield { type, offset, data: shown.toString("base64") };
-    }
-  } finally {
-    signal?.removeEventListener("abort", cancel);
-  }
-}
-
-function written(guest: AttachedProcess, data: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    guest.stdin.write(data, (error) => (error ? reject(error) : resolve()));
-  });
 }

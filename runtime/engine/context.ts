@@ -1,5 +1,6 @@
 /** What every part of the engine works with, and what every call brings along. */
-import type { Actor } from "../contract/permissions.js";
+import { SpacesError } from "../contract/errors.js";
+import type { Actor, Permission } from "../contract/permissions.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import type { ScriptResult } from "../interpreter/types.js";
 import type { Store } from "../store/store.js";
@@ -42,5 +43,13 @@ export interface EngineParts {
   readonly drivers: DriverRegistry;
   readonly secrets: SecretBox;
   readonly runScript: ScriptRunner;
+  /** The server's address as spaces reach it; undefined where no server is, or none is known. */
+  readonly publicUrl: string | undefined;
   readonly onProgress: ProgressListener | undefined;
+}
+
+/** @throws SpacesError `PERMISSION_DENIED` where the actor lacks a permission that is needed */
+export function requirePermission(actor: Actor, permission: Permission | undefined): void {
+  if (permission === undefined || actor.permissions.has(permission)) return;
+  throw new SpacesError("PERMISSION_DENIED", `The permission ${permission} is needed for this.`);
 }

@@ -13,6 +13,7 @@ import { Background } from "./background.js";
 import { Connections } from "./connections.js";
 import type { EngineParts, ScriptRunner } from "./context.js";
 import { DriverRegistry } from "./driver-registry.js";
+import { Expiry } from "./expiry.js";
 import { Fields } from "./fields.js";
 import { Files } from "./files.js";
 import { Forwards } from "./forwards.js";
@@ -31,6 +32,8 @@ export interface EngineOptions {
   /** Driver for spaces whose template names none. */
   readonly driver?: string | undefined;
   readonly runScript: ScriptRunner;
+  /** The address at which native scripts in spaces reach the server that opens this engine. */
+  readonly publicUrl?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
 }
 
@@ -38,6 +41,7 @@ export class Engine implements AsyncDisposable {
   readonly parts: EngineParts;
   readonly spaces: Spaces;
   readonly lifecycle: Lifecycle;
+  readonly expiry: Expiry;
   readonly fields: Fields;
   readonly files: Files;
   readonly templates: Templates;
@@ -58,12 +62,20 @@ export class Engine implements AsyncDisposable {
     this.files = new Files(parts);
     this.forwards = new Forwards(parts, () => relayOf(parts.dataDir));
     this.lifecycle = new Lifecycle(parts, this.#recovery, this.forwards);
-    this.spaces = new Spaces(parts, this.templates, this.fields, this.lifecycle, this.#recovery);
+    this.expiry = new Expiry(parts, this.lifecycle, this.#recovery);
+    this.spaces = new Spaces({
+      parts,
+      templates: this.templates,
+      fields: this.fields,
+      lifecycle: this.lifecycle,
+      expiry: this.expiry,
+      recovery: this.#recovery,
+    });
     this.#connections = new Connections(parts, this.#recovery);
     const activity = new Activity(parts.store);
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
     this.background = new Background(parts, this.#connections, this.fields, activity);
-    this.scripts = new Scripts(parts, this.processes);
+    this.scripts = new Scripts(parts, this.processes, this.identity.tokens);
   }
 
   /**
@@ -80,14 +92,17 @@ export class Engine implements AsyncDisposable {
       drivers: new DriverRegistry({ installationId, dataDir: options.dataDir }, options.driver),
       secrets: new SecretBox(options.dataDir),
       runScript: options.runScript,
+      publicUrl: options.publicUrl,
       onProgress: options.onProgress,
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
+    engine.expiry.sweepBehind();
     return engine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.identity[Symbol.dispose]();
+    await this.expiry.settle();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

@@ -12,6 +12,7 @@ import type { Recovery } from "./recovery.js";
 import {
   driverSpecOf,
   environmentOf,
+  findEvenExpired,
   findSpace,
   spaceDirectory,
   specOf,
@@ -86,20 +87,32 @@ export class Lifecycle {
     force: boolean,
     { signal }: CallOptions,
   ): Promise<void> {
-    for (let row = await this.#find(context, ref); ; row = await this.#again(row)) {
+    const { store } = this.#parts;
+    const found = await findEvenExpired(store, context.actor, ref);
+    for (let row = found; ; row = await this.#again(row)) {
       const status = statusOf(row);
       if (status === "running" && !force) {
         if (!(await this.#recovery.hasVanished(row))) {
           throw new SpacesError("SPACE_RUNNING", `The space "${row.name}" is running.`);
         }
       } else if (status === "running" || status === "stopped" || status === "error") {
-        const operation = await Operation.claim(this.#parts.store, row, "destroyed");
-        if (operation === undefined) continue;
-        return await this.#performDelete(operation);
+        if (await this.destroy(row)) return;
       } else {
         await this.#settle(row, signal);
       }
     }
+  }
+
+  /**
+   * Deletes a space as it was last seen, whatever its state.
+   * @returns false when another process has changed it since
+   * @throws SpacesError what the driver says, which is then also `lastError`
+   */
+  async destroy(row: SpaceRow): Promise<boolean> {
+    const operation = await Operation.claim(this.#parts.store, row, "destroyed");
+    if (operation === undefined) return false;
+    await this.#performDelete(operation);
+    return true;
   }
 
   /** Removes what is left of a space that counts as destroyed. Repeatable after a crash. */

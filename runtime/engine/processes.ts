@@ -23,6 +23,8 @@ export interface CommandRequest {
   readonly workdir?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly input?: string | undefined;
+  /** Taken out of the output, beside the space's secret fields. */
+  readonly secrets?: readonly string[] | undefined;
 }
 
 export class Processes {
@@ -53,7 +55,8 @@ export class Processes {
     if (row.status !== "running") throw notRunning(row);
     await using _ = this.#activity.begin(row);
     const result = await this.#spawnAndCollect(row, request, signal);
-    return redactResult(result, await this.#fields.secretsOf(row));
+    const secrets = [...(await this.#fields.secretsOf(row)), ...(request.secrets ?? [])];
+    return redactResult(result, secrets);
   }
 
   async #spawnAndCollect(

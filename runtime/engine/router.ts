@@ -1,9 +1,11 @@
 /** Joins the contract to the engine: checks permissions and hands each call to its domain. */
-import { implement } from "@orpc/server";
+import { implement, withEventMeta } from "@orpc/server";
 import { contract } from "../contract/contract.js";
-import { SpacesError } from "../contract/errors.js";
-import type { CallContext } from "./context.js";
+import type { ProcessEvent } from "../contract/processes.js";
+import { type CallContext, requirePermission } from "./context.js";
 import type { Engine } from "./engine.js";
+import { eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
+import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
@@ -11,14 +13,12 @@ export function createRouter(engine: Engine) {
   const os = implement(contract)
     .$context<CallContext>()
     .use(async ({ context, procedure, next }) => {
-      const { permission } = procedure["~orpc"].meta;
-      if (permission !== undefined && !context.actor.permissions.has(permission)) {
-        throw new SpacesError(
-          "PERMISSION_DENIED",
-          `The permission ${permission} is needed for this.`,
-        );
+      requirePermission(context.actor, procedure["~orpc"].meta.permission);
+      try {
+        return await next();
+      } catch (error) {
+        throw context.local ? error : hideHostPathsOf(error, engine.parts.dataDir);
       }
-      return await next();
     });
   const {
     spaces,
@@ -31,16 +31,14 @@ export function createRouter(engine: Engine) {
     forwards,
     scripts,
     identity,
+    expiry,
   } = engine;
-
-  // Replaced one by one by what the other branches bring.
-  const pending = (): never => {
-    throw new SpacesError("UNSUPPORTED");
-  };
 
   return os.router({
     spaces: {
-      extend: os.spaces.extend.handler(pending),
+      extend: os.spaces.extend.handler(async ({ context, input }) =>
+        spaces.show(context, await expiry.extend(context, input.space, input.durationMs)),
+      ),
       create: os.spaces.create.handler(({ context, input }) => spaces.create(context, input)),
       get: os.spaces.get.handler(({ context, input }) => spaces.get(context, input.space)),
       list: os.spaces.list.handler(({ context, input }) => spaces.list(context, input)),
@@ -100,9 +98,11 @@ export function createRouter(engine: Engine) {
       get: os.processes.get.handler(({ context, input }) =>
         background.get(context, input.space, input.process),
       ),
-      follow: os.processes.follow.handler(async function* ({ context, input, signal }) {
-        const from = { stdout: input.stdoutOffset, stderr: input.stderrOffset };
-        yield* background.follow(context, input.space, input.process, from, { signal });
+      follow: os.processes.follow.handler(async ({ context, input, signal, lastEventId }) => {
+        const from = followFrom(input, lastEventId);
+        const { space, process } = input;
+        const events = await background.follow(context, space, process, from, { signal });
+        return withIds(events, from);
       }),
       write: os.processes.write.handler(async ({ context, input }) => {
         const data = Buffer.from(input.data, "base64");
@@ -227,4 +227,16 @@ export function createRouter(engine: Engine) {
       whoami: os.system.whoami.handler(({ context }) => whoami(context)),
     },
   });
+}
+
+/** The events, each with the id by which a stream that broke off behind it is resumed. */
+async function* withIds(
+  events: AsyncIterable<ProcessEvent>,
+  from: Offsets,
+): AsyncGenerator<ProcessEvent, void> {
+  let seen = from;
+  for await (const event of events) {
+    seen = offsetsAfter(event, seen);
+    yield withEventMeta(event, { id: eventId(seen) });
+  }
 }

@@ -2,13 +2,17 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import { SpacesError } from "../contract/errors.js";
+import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
 import type { ScriptResult } from "../interpreter/types.js";
 import type { ScriptRow, SpaceRow } from "../store/tables.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import { workspaceFiles } from "./files.js";
+import type { Tokens } from "./identity/tokens.js";
+import { requireUser } from "./identity/user-rows.js";
 import { notRunning } from "./lifecycle.js";
 import type { Processes } from "./processes.js";
+import { accessFor, granted } from "./script-grant.js";
 import { findSpace, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** How deep scripts may run scripts; a script that runs itself would never end. */
@@ -26,15 +30,18 @@ interface RunRequest {
   readonly space?: string | undefined;
   readonly args: readonly string[];
   readonly timeoutMs: number;
+  readonly grant?: readonly Permission[] | undefined;
 }
 
 export class Scripts {
   readonly #parts: EngineParts;
   readonly #processes: Processes;
+  readonly #tokens: Tokens;
 
-  constructor(parts: EngineParts, processes: Processes) {
+  constructor(parts: EngineParts, processes: Processes, tokens: Tokens) {
     this.#parts = parts;
     this.#processes = processes;
+    this.#tokens = tokens;
   }
 
   /** Adds or replaces a script. @throws SpacesError `INVALID_INPUT` for an empty one */
@@ -54,18 +61,21 @@ export class Scripts {
       source: request.source,
       updated_at: now,
     };
-    const row = await this.#parts.store
-      .insertInto("scripts")
-      .values({
-        owner: context.actor.id,
-        name: request.script,
-        description: "",
-        created_at: now,
-        ...change,
-      })
-      .onConflict((conflict) => conflict.columns(["owner", "name"]).doUpdateSet(change))
-      .returningAll()
-      .executeTakeFirstOrThrow();
+    const row = await this.#parts.store.transaction().execute(async (store) => {
+      await requireUser(store, context.actor);
+      return await store
+        .insertInto("scripts")
+        .values({
+          owner: context.actor.id,
+          name: request.script,
+          description: "",
+          created_at: now,
+          ...change,
+        })
+        .onConflict((conflict) => conflict.columns(["owner", "name"]).doUpdateSet(change))
+        .returningAll()
+        .executeTakeFirstOrThrow();
+    });
     return scriptOf(row);
   }
 
@@ -106,7 +116,8 @@ export class Scripts {
    * is bound to the space; a native one runs inside of the space.
    * @returns how it ended, with its output; a script that failed is not an error of this call
    * @throws SpacesError `SCRIPT_NOT_FOUND`, `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`,
-   *   `INVALID_INPUT` for a native script without a space, `LIMIT_EXCEEDED` for nesting too deep
+   *   `INVALID_INPUT` for a native script without a space, `LIMIT_EXCEEDED` for nesting too deep,
+   *   `UNSUPPORTED` for a grant to a native script where no server is known to it
    */
   async run(
     context: CallContext,
@@ -139,7 +150,7 @@ export class Scripts {
         space: row?.id,
         timeoutMs: request.timeoutMs,
       },
-      { ...context, depth: context.depth + 1 },
+      { ...granted(context, request.grant), depth: context.depth + 1 },
       signal,
     );
     return scriptRunOf(result);
@@ -152,6 +163,11 @@ export class Scripts {
     request: RunRequest,
     signal: AbortSignal | undefined,
   ): Promise<ScriptRun> {
+    await using access = await accessFor(this.#parts, this.#tokens, context, {
+      script: script.name,
+      grant: request.grant,
+      timeoutMs: request.timeoutMs,
+    });
     const name = `.spaces-script-${randomBytes(8).toString("hex")}`;
     const files = await workspaceFiles(this.#parts, row.id);
     try {
@@ -168,6 +184,8 @@ export class Scripts {
           command: posix.join(WORKSPACE_MOUNT, name),
           args: request.args,
           timeoutMs: request.timeoutMs,
+          env: access?.env,
+          secrets: access?.secrets,
         },
         { signal },
       );

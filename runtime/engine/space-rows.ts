@@ -17,10 +17,25 @@ export const REDACTED = "***";
 
 /**
  * Finds a space by id or name. A name is looked up among the actor's own spaces first.
- * @throws SpacesError `SPACE_NOT_FOUND`, also for a space that the actor may not see; `CONFLICT` for
- *   a name that several other owners use
+ * @throws SpacesError `SPACE_NOT_FOUND`, also for a space that the actor may not see; `SPACE_EXPIRED`
+ *   for one whose time is up; `CONFLICT` for a name that several other owners use
  */
 export async function findSpace(store: Store, actor: Actor, ref: string): Promise<SpaceRow> {
+  const row = await findEvenExpired(store, actor, ref);
+  if (!hasExpired(row)) return row;
+  throw new SpacesError("SPACE_EXPIRED", `The space "${row.name}" expired at ${row.expires_at}.`);
+}
+
+/** Whether the time of a space is up, so that it is only there to be deleted. */
+export function hasExpired({ expires_at }: Pick<SpaceRow, "expires_at">): boolean {
+  return expires_at !== null && Date.parse(expires_at) <= Date.now();
+}
+
+/**
+ * Finds a space as `findSpace` does, also one whose time is up: for its deletion.
+ * @throws SpacesError `SPACE_NOT_FOUND`, `CONFLICT`
+ */
+export async function findEvenExpired(store: Store, actor: Actor, ref: string): Promise<SpaceRow> {
   const rows = await store
     .selectFrom("spaces")
     .selectAll()
@@ -75,6 +90,7 @@ export function driverSpecOf(dataDir: string, row: SpaceRow): SpaceSpec {
   return {
     id: row.id,
     name: row.name,
+    owner: row.owner,
     workspace: workspaceOf(dataDir, row.id),
     stateDir: join(spaceDirectory(dataDir, row.id), "state"),
     workspaceMount: WORKSPACE_MOUNT,
@@ -117,6 +133,7 @@ export function spaceOf(
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     fields,
     createdAt: row.created_at,
+    ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
     updatedAt: row.updated_at,
     ...(row.started_at === null ? {} : { startedAt: row.started_at }),
     ...(row.last_active_at === null ? {} : { lastActiveAt: row.last_active_at }),

@@ -2,14 +2,22 @@
 import { SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/ids.js";
 import type { Space, SpaceStatus } from "../contract/spaces.js";
-import type { TemplateSpec } from "../contract/templates.js";
 import type { Driver } from "../drivers/driver.js";
 import { isDuplicate } from "../store/errors.js";
 import type { SpaceRow } from "../store/tables.js";
 import { busyOf } from "./activity.js";
-import { DEFAULT_IMAGE } from "./builtin-templates.js";
 import type { CallContext, EngineParts } from "./context.js";
+import {
+  agreedDriver,
+  imageFor,
+  networkFor,
+  requireShell,
+  requireSupported,
+} from "./driver-support.js";
+import type { Expiry } from "./expiry.js";
 import { definitionOf, type Fields } from "./fields.js";
+import { hideHostPaths } from "./host-paths.js";
+import { requireUser } from "./identity/user-rows.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { asSpacesError, Operation, rowOf } from "./operations.js";
 import type { Recovery } from "./recovery.js";
@@ -25,6 +33,7 @@ interface CreateRequest {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly fields?: Readonly<Record<string, string>> | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly ttlMs?: number | undefined;
 }
 
 interface ListRequest {
@@ -32,6 +41,7 @@ interface ListRequest {
   readonly template?: string | undefined;
   readonly driver?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly all?: boolean | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 }
@@ -44,6 +54,15 @@ interface UpdateRequest {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
+interface SpacesParts {
+  readonly parts: EngineParts;
+  readonly templates: Templates;
+  readonly fields: Fields;
+  readonly lifecycle: Lifecycle;
+  readonly expiry: Expiry;
+  readonly recovery: Recovery;
+}
+
 const DEFAULT_PAGE = 100;
 
 export class Spaces {
@@ -51,19 +70,15 @@ export class Spaces {
   readonly #templates: Templates;
   readonly #fields: Fields;
   readonly #lifecycle: Lifecycle;
+  readonly #expiry: Expiry;
   readonly #recovery: Recovery;
 
-  constructor(
-    parts: EngineParts,
-    templates: Templates,
-    fields: Fields,
-    lifecycle: Lifecycle,
-    recovery: Recovery,
-  ) {
+  constructor({ parts, templates, fields, lifecycle, expiry, recovery }: SpacesParts) {
     this.#parts = parts;
     this.#templates = templates;
     this.#fields = fields;
     this.#lifecycle = lifecycle;
+    this.#expiry = expiry;
     this.#recovery = recovery;
   }
 
@@ -76,7 +91,8 @@ export class Spaces {
     const { spec } = await this.#templates.get(request.template);
     const driver = await this.#parts.drivers.choose(agreedDriver(spec, request.driver));
     await this.#recovery.reconcile(driver.name);
-    const now = new Date().toISOString();
+    const createdAt = new Date();
+    const now = createdAt.toISOString();
     const draft: SpaceRow = {
       id: newId("spc"),
       owner: context.actor.id,
@@ -102,10 +118,13 @@ export class Spaces {
       updated_at: now,
       started_at: null,
       last_active_at: null,
-      expires_at: null,
+      expires_at:
+        request.ttlMs === undefined
+          ? null
+          : new Date(createdAt.getTime() + request.ttlMs).toISOString(),
     };
     requireSupported(spec, draft, driver);
-    await this.#insert(draft, request.fields ?? {});
+    await this.#insert(context, draft, request.fields ?? {});
     return await this.#finishCreate(context, draft, driver);
   }
 
@@ -114,7 +133,11 @@ export class Spaces {
     return await this.show(context, await findSpace(this.#parts.store, context.actor, ref));
   }
 
-  /** The actor's own spaces, oldest first, one page of them. */
+  /**
+   * The actor's own spaces, oldest first, one page of them; with `all` those of others too. Spaces
+   * whose time is up are left out.
+   * @throws SpacesError `PERMISSION_DENIED` for `all` without `ManageSpaces`
+   */
   async list(
     context: CallContext,
     request: ListRequest,
@@ -123,8 +146,15 @@ export class Spaces {
     let query = this.#parts.store
       .selectFrom("spaces")
       .selectAll()
-      .where("owner", "=", context.actor.id)
+      .where((where) =>
+        where.or([
+          where("expires_at", "is", null),
+          where("expires_at", ">", new Date().toISOString()),
+        ]),
+      )
       .where("status", request.status === undefined ? "!=" : "=", request.status ?? "destroyed");
+    if (request.all !== true) query = query.where("owner", "=", context.actor.id);
+    else requireManager(context);
     if (request.template !== undefined) query = query.where("template", "=", request.template);
     if (request.driver !== undefined) query = query.where("driver", "=", request.driver);
     // Ids sort by age, so the last id of a page is where the next one begins.
@@ -190,26 +220,39 @@ export class Spaces {
       this.#fields.shownOf(rows),
       busyOf(this.#parts.store, rows),
     ]);
-    return rows.map((row) => ({
-      ...spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle"),
-      ...(context.local ? { workspace: workspaceOf(this.#parts.dataDir, row.id) } : {}),
-    }));
+    const { dataDir } = this.#parts;
+    return rows.map((row) => {
+      const space = spaceOf(row, fields.get(row.id) ?? {}, busy.has(row.id) ? "busy" : "idle");
+      if (context.local) return { ...space, workspace: workspaceOf(dataDir, row.id) };
+      const { lastError, ...rest } = space;
+      return lastError === undefined
+        ? rest
+        : { ...rest, lastError: hideHostPaths(lastError, dataDir) };
+    });
   }
 
-  async #insert(draft: SpaceRow, values: Readonly<Record<string, string>>): Promise<void> {
+  async #insert(
+    context: CallContext,
+    draft: SpaceRow,
+    values: Readonly<Record<string, string>>,
+  ): Promise<void> {
     const fields = Object.entries(values).map(([name, value]) => ({
       definition: definitionOf(draft, name),
       value,
     }));
     try {
       await this.#parts.store.transaction().execute(async (store) => {
+        await requireUser(store, context.actor);
         await store.insertInto("spaces").values(draft).execute();
         for (const { definition, value } of fields) {
           await this.#fields.write(store, draft, definition, value);
         }
       });
     } catch (error) {
-      throw isDuplicate(error) ? nameTaken(draft.name, error) : error;
+      if (!isDuplicate(error)) throw error;
+      if (!(await this.#expiry.freeName(draft.owner, draft.name)))
+        throw nameTaken(draft.name, error);
+      await this.#insert(context, draft, values);
     }
   }
 
@@ -245,54 +288,12 @@ export class Spaces {
   }
 }
 
-function agreedDriver(spec: TemplateSpec, requested: string | undefined): string | undefined {
-  if (requested === undefined || spec.driver === undefined || requested === spec.driver) {
-    return spec.driver ?? requested;
-  }
+function requireManager({ actor }: CallContext): void {
+  if (actor.permissions.has("ManageSpaces")) return;
   throw new SpacesError(
-    "UNSUPPORTED",
-    `The template "${spec.name}" needs the driver ${spec.driver}, not ${requested}.`,
-    { suggestion: "Leave the driver out, or use another template." },
+    "PERMISSION_DENIED",
+    "The permission ManageSpaces is needed to list the spaces of others.",
   );
-}
-
-function imageFor(spec: TemplateSpec, driver: Driver): string | null {
-  if (driver.features.images) {
-    return spec.image ?? (process.env.SPACES_DEFAULT_IMAGE || DEFAULT_IMAGE);
-  }
-  if (spec.image === undefined) return null;
-  throw unsupported(driver, `images (the template names "${spec.image}")`);
-}
-
-function networkFor(spec: TemplateSpec, driver: Driver): string {
-  const { network } = driver.features;
-  if (spec.network === undefined) return network.includes("open") ? "open" : (network[0] ?? "none");
-  if (network.includes(spec.network)) return spec.network;
-  throw unsupported(driver, `the network mode "${spec.network}"`);
-}
-
-function requireSupported(spec: TemplateSpec, draft: SpaceRow, driver: Driver): void {
-  const { resources } = spec;
-  const limits = { memoryBytes: resources.memory, cpus: resources.cpus, pids: resources.pids };
-  for (const limit of ["memoryBytes", "cpus", "pids"] as const) {
-    if (limits[limit] !== undefined && !driver.features.limits.includes(limit)) {
-      throw unsupported(driver, `the limit "${limit === "memoryBytes" ? "memory" : limit}"`);
-    }
-  }
-  if (spec.user !== undefined && !driver.features.images) {
-    throw unsupported(driver, `another user ("${spec.user}")`);
-  }
-  requireShell(draft.shell, driver);
-}
-
-function requireShell(shell: string, driver: Driver): void {
-  const { shells } = driver.features;
-  if (shells === undefined || shells.includes(shell)) return;
-  throw unsupported(driver, `the shell "${shell}"`);
-}
-
-function unsupported(driver: Driver, what: string): SpacesError {
-  return new SpacesError("UNSUPPORTED", `The driver ${driver.name} has no support for ${what}.`);
 }
 
 function nameTaken(name: string, cause: unknown): SpacesError {

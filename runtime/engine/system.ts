@@ -27,7 +27,7 @@ export async function systemInfo(parts: EngineParts, context: CallContext): Prom
     parts.drivers.preferred ?? probed.find(({ probe }) => probe.usable)?.driver.name;
   return {
     version: VERSION,
-    binding: "in-process",
+    binding: context.local ? "in-process" : "remote",
     installation: parts.installationId,
     ...(context.local ? { dataDir: parts.dataDir } : {}),
     actor: {

@@ -4,12 +4,17 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { HTTPMethod, HTTPPath } from "@orpc/client";
+import { getEventIteratorSchemaDetails } from "@orpc/contract";
 import { OpenAPIHandler } from "@orpc/openapi/node";
 import { StandardOpenAPIMatcher } from "@orpc/openapi/standard";
-import type { AnyProcedure } from "@orpc/server";
 import type { EngineHost } from "../bindings/in-process.js";
+import { SpacesError } from "../contract/errors.js";
+import type { Permission } from "../contract/permissions.js";
 import type { ProcedureMeta } from "../contract/procedure.js";
 import type { CallContext } from "../engine/context.js";
+import { hideHostPathsOf } from "../engine/host-paths.js";
+import type { KeptAnswer } from "../engine/kept-answers.js";
 import { coercionOf } from "./coercion.js";
 import type { ServerLimits } from "./limits.js";
 import { streamError } from "./problem.js";
@@ -20,21 +25,27 @@ export const API_PREFIX = "/v1";
 export interface Operation {
   /** Such as `spaces.create`. */
   readonly name: string;
-  readonly procedure: AnyProcedure;
-  readonly meta: ProcedureMeta;
+  readonly permission: Permission | undefined;
   /** Names of the values that the path carries. */
   readonly params: ReadonlySet<string>;
-  /** Whether what the path does not carry comes in the query. */
+  /** Whether what the path does not carry may come in the query. */
   readonly inQuery: boolean;
   /** Whether the body is bytes as they are. */
   readonly takesBytes: boolean;
+  /** Whether it counts as a stream: events, or bytes in either direction. */
+  readonly isStream: boolean;
+  /** Whether idempotency keys count: for what is done again when it is asked for again. */
+  readonly isKeyed: boolean;
 }
 
 /** What a call over HTTP brings along. */
 export interface ServerContext extends CallContext {
   readonly requestId: string;
-  /** Aborts the call: its caller has gone, its token was revoked, the server shuts down. */
-  readonly cancelled: AbortSignal;
+  readonly operation: Operation;
+  /** Fires when the caller may not go on. */
+  readonly revoked: AbortSignal;
+  /** Given the answer before it is sent. */
+  readonly keep: ((answer: KeptAnswer) => Promise<void>) | undefined;
   /** Set to what the call failed with. */
   failure?: unknown;
 }
@@ -47,6 +58,7 @@ export class Api {
     this.#matcher = new StandardOpenAPIMatcher();
     this.#matcher.init(host.router);
     const coerce = coercionOf();
+    const { dataDir } = host.engine.parts;
     this.#handler = new OpenAPIHandler<ServerContext>(host.router, {
       eventIteratorKeepAliveInterval: limits.keepAliveMs,
       rootInterceptors: [
@@ -54,6 +66,10 @@ export class Api {
           const result = await next();
           // The server writes problems itself: oRPC would call them plain JSON.
           if (context.failure !== undefined) throw context.failure;
+          if (result.response !== undefined) {
+            const { status, body } = result.response;
+            await context.keep?.({ status, body: JSON.stringify(body) });
+          }
           return result;
         },
       ],
@@ -62,25 +78,39 @@ export class Api {
           try {
             return await next();
           } catch (error) {
-            context.failure = reasonOf(error, context.cancelled);
+            context.failure = error;
             throw error;
           }
         },
       ],
       clientInterceptors: [
-        async ({ next, signal, context, input, procedure, ...call }) => {
-          const either =
-            signal === undefined ? context.cancelled : AbortSignal.any([signal, context.cancelled]);
-          const output = await host.calls.track(either, async (tracked) =>
-            next({
-              ...call,
-              context,
-              procedure,
-              input: await coerce(procedure, input),
-              signal: tracked,
-            }),
-          );
-          return isStream(output) ? told(output, context) : output;
+        async ({ next, signal, context, input, procedure, path, ...call }) => {
+          if (path.join(".") !== context.operation.name) {
+            throw new Error(`${path.join(".")} was found where ${context.operation.name} was`);
+          }
+          const { revoked, requestId } = context;
+          const either = signal === undefined ? revoked : AbortSignal.any([signal, revoked]);
+          return await host.calls.track(either, async (tracked) => {
+            const why = (error: unknown): unknown =>
+              tracked.aborted && SpacesError.isInstance(tracked.reason)
+                ? tracked.reason
+                : hideHostPathsOf(error, dataDir);
+            try {
+              const output = await next({
+                ...call,
+                context,
+                procedure,
+                path,
+                input: await coerce(procedure, input),
+                signal: tracked,
+              });
+              return isStream(output)
+                ? told(output, (error) => streamError(why(error), requestId))
+                : output;
+            } catch (error) {
+              throw why(error);
+            }
+          });
         },
       ],
     });
@@ -88,16 +118,20 @@ export class Api {
 
   /** The operation of a method and a path below the prefix; undefined where there is none. */
   async find(method: string, path: string): Promise<Operation | undefined> {
-    const match = await this.#matcher.match(method as never, path as `/${string}`);
+    const match = await this.#matcher.match(method as HTTPMethod, path as HTTPPath);
     if (match === undefined) return undefined;
-    const { route, meta } = match.procedure["~orpc"];
+    const { route, meta, outputSchema } = match.procedure["~orpc"];
+    const { permission, bytes, idempotent } = meta as ProcedureMeta;
+    const isDetailed = route.inputStructure === "detailed";
+    const isStream = bytes === true || getEventIteratorSchemaDetails(outputSchema) !== undefined;
     return {
       name: match.path.join("."),
-      procedure: match.procedure,
-      meta: meta as ProcedureMeta,
+      permission,
       params: new Set(Object.keys(match.params ?? {})),
-      inQuery: method === "GET" || route.inputStructure === "detailed",
-      takesBytes: route.inputStructure === "detailed" && method !== "GET",
+      inQuery: method === "GET" || isDetailed,
+      takesBytes: isDetailed && method !== "GET",
+      isStream,
+      isKeyed: method === "POST" && idempotent !== true && !isStream,
     };
   }
 
@@ -111,11 +145,6 @@ export class Api {
   }
 }
 
-/** Why a call was cancelled says more than that it was. */
-function reasonOf(error: unknown, cancelled: AbortSignal): unknown {
-  return cancelled.aborted ? cancelled.reason : error;
-}
-
 function isStream(output: unknown): output is AsyncIterableIterator<unknown> {
   return (
     typeof output === "object" &&
@@ -125,16 +154,19 @@ function isStream(output: unknown): output is AsyncIterableIterator<unknown> {
   );
 }
 
-/** The stream, with its errors as event streams carry them. */
+/** The stream, with its errors as `tell` puts them. */
 function told(
   stream: AsyncIterableIterator<unknown>,
-  context: ServerContext,
+  tell: (error: unknown) => Error,
 ): AsyncIterableIterator<unknown> {
-  const tell = (error: unknown): never => {
-    throw streamError(reasonOf(error, context.cancelled), context.requestId);
-  };
   return {
-    next: () => stream.next().catch(tell),
+    next: async () => {
+      try {
+        return await stream.next();
+      } catch (error) {
+        throw tell(error);
+      }
+    },
     return: (value) => stream.return?.(value) ?? Promise.resolve({ done: true, value }),
     [Symbol.asyncIterator]() {
       return this;

@@ -3,7 +3,6 @@
  * for too long is given up; one that comes slowly but comes may take hours.
  */
 import type { IncomingMessage } from "node:http";
-import { Readable } from "node:stream";
 import { SpacesError } from "../contract/errors.js";
 import type { ServerLimits } from "./limits.js";
 
@@ -84,7 +83,8 @@ export function bytesOf(request: IncomingMessage, limits: ServerLimits): Readabl
   }
   const guard = cutStalled(request, limits.bodyStallMs);
   request.once("close", () => guard[Symbol.dispose]());
-  return Readable.toWeb(request) as ReadableStream;
+  // `Readable.toWeb` of Node 20 throws outside of all calls when the reader cancels.
+  return ReadableStream.from(request.iterator({ destroyOnReturn: false }));
 }
 
 /**

@@ -18,7 +18,8 @@ export function coercionOf(): (procedure: AnyProcedure, input: unknown) => Promi
   const make = async (procedure: AnyProcedure): Promise<Coerce> => {
     const { inputSchema, route } = procedure["~orpc"];
     if (inputSchema === undefined) return (input) => input;
-    const [, schema] = await converter.convert(inputSchema, { strategy: "input" });
+    // What the input becomes: maps show there, which are anything at all before they are checked.
+    const [, schema] = await converter.convert(inputSchema, { strategy: "output" });
     if (route.inputStructure === "detailed") return only(schema, ["params", "query"]);
     if (route.method === "GET") return (input) => coercer.coerce(schema, input);
     return only(

@@ -1,21 +1,20 @@
 /** The server: an engine behind HTTP. `spaces serve` opens it, and tests do. */
-import { chmod, unlink } from "node:fs/promises";
-import {
-  createServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  type ServerResponse,
-} from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import { openEngineHost, toSpacesError } from "../bindings/in-process.js";
+import { once } from "node:events";
+import type { Server as HttpServer } from "node:http";
+import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
-import { bearerOf, type Identity, OpenAccess } from "./access.js";
-import { API_PREFIX, Api } from "./api.js";
-import { bytesOf, readJson } from "./body.js";
+import { KeptAnswers } from "../engine/kept-answers.js";
+import { Admission } from "./admission.js";
+import { Api } from "./api.js";
+import { ConnectionGuard } from "./connections.js";
+import { takeRequests, WorkUnderWay } from "./intake.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
-import { PROBLEM_TYPE, problemOf } from "./problem.js";
+import { bind, makeHttpServer, type TlsFiles } from "./listening.js";
+import { createLog, type ServerLog } from "./log.js";
+import { Metrics } from "./metrics.js";
+import { isLoopback, Origins } from "./origins.js";
+import type { ServerParts } from "./parts.js";
+import { Upkeep } from "./upkeep.js";
 
 export interface ServerOptions {
   /** Absolute path of the data directory. */
@@ -24,137 +23,151 @@ export interface ServerOptions {
   readonly host?: string | undefined;
   /** 7700 when absent; 0 for any that is free. */
   readonly port?: number | undefined;
-  /** Path of a unix socket to listen on instead. */
+  /** Path of a unix socket to listen on instead; only its owner can use it. */
   readonly socket?: string | undefined;
   /** `none` takes everybody for the local user; only where nobody else can reach the server. */
   readonly auth?: "token" | "none" | undefined;
-  /** PEM texts; plain HTTP when absent. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** Plain HTTP when absent. */
+  readonly tls?: TlsFiles | undefined;
   /** Driver for spaces whose template names none. */
   readonly driver?: string | undefined;
   /** The URL by which clients reach the server, where it is behind a proxy. */
   readonly publicUrl?: string | undefined;
+  /** Further names that the server answers to. */
+  readonly allowHosts?: readonly string[] | undefined;
+  /** Sites whose pages may call. */
+  readonly allowOrigins?: readonly string[] | undefined;
+  /** Other values for some of `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
+  /** Nothing is logged when absent. */
+  readonly log?: ServerLog | undefined;
 }
 
 export interface Server extends AsyncDisposable {
   readonly url: string;
   /** The one-time token of an administrator; at the first start only. */
   readonly adminToken?: string | undefined;
-  /** Stops accepting, lets calls end until the deadline, then cancels them. Spaces stay up. */
+  /**
+   * Stops accepting, lets calls end until the deadline, then cancels them; streams end at once, with
+   * `SHUTTING_DOWN`, so that clients resume elsewhere. Spaces stay up.
+   * @param deadlineMs milliseconds
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 
+/** Milliseconds for which cancelled calls may take to end. */
+const CANCEL_MS = 5_000;
+
 /**
- * Opens the engine of a data directory and serves it.
- * @throws SpacesError `PORT_IN_USE`, `INVALID_INPUT`, `STORE_UNAVAILABLE`
+ * Opens the engine of a data directory and serves it. Disposing cancels what is under way.
+ * @throws SpacesError `PORT_IN_USE`; `INVALID_INPUT` for options that cannot be used, such as no
+ *   authentication on an address that others reach; `STORE_UNAVAILABLE`
  */
 export async function openServer(options: ServerOptions): Promise<Server> {
+  const { host: address = "127.0.0.1", port = 7700, socket, auth = "token" } = options;
+  if (auth === "none" && socket === undefined && !isLoopback(address)) {
+    throw new SpacesError(
+      "INVALID_INPUT",
+      `Without authentication ${address} cannot be listened on.`,
+      {
+        suggestion: "Listen on 127.0.0.1 or a unix socket, or leave authentication on.",
+      },
+    );
+  }
   const limits = { ...SERVER_LIMITS, ...options.limits };
-  const host = await openEngineHost({ dataDir: options.dataDir, driver: options.driver });
-  const identity =
-    options.auth === "none"
-      ? new OpenAccess()
-      : (host.engine as unknown as { identity: Identity }).identity;
-  const api = new Api(host, limits);
-  const draining = new AbortController();
-  const answer = async (
-    request: IncomingMessage & { body?: unknown },
-    response: ServerResponse,
-  ) => {
-    const requestId = newId("req");
-    response.setHeader("x-request-id", requestId);
-    const path = new URL(`http://localhost${request.url ?? "/"}`).pathname;
-    try {
-      if (path === "/livez") {
-        response.end("ok\n");
-        return;
-      }
-      const actor = await identity.authenticate(bearerOf(request));
-      const operation = path.startsWith(`${API_PREFIX}/`)
-        ? await api.find(request.method ?? "GET", path.slice(API_PREFIX.length))
-        : undefined;
-      if (operation === undefined) {
-        throw new SpacesError("NOT_FOUND", `There is no ${request.method} ${path}.`);
-      }
-      request.body = operation.takesBytes
-        ? bytesOf(request, limits)
-        : (await readJson(request, limits)).value;
-      using watch = identity.watch(actor);
-      await api.answer(request, response, {
-        actor,
-        depth: 0,
-        local: false,
-        requestId,
-        cancelled: AbortSignal.any([watch.signal, draining.signal]),
-      });
-    } catch (failure) {
-      if (response.headersSent) {
-        response.destroy();
-        return;
-      }
-      const error = toSpacesError(failure);
-      response.writeHead(error.status, {
-        "content-type": PROBLEM_TYPE,
-        ...(request.complete ? {} : { connection: "close" }),
-      });
-      response.end(JSON.stringify(problemOf(error, { requestId, instance: path })));
-    }
-  };
-  const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    void answer(request, response);
-  };
-  const settings = { maxHeaderSize: limits.headerBytes };
-  const http =
-    options.tls === undefined
-      ? createServer(settings, listener)
-      : createTlsServer({ ...settings, ...options.tls, minVersion: "TLSv1.2" }, listener);
-  const adminToken = await identity.bootstrap();
-  const url = await listen(http, options);
-  const close = async (): Promise<void> => {
-    draining.abort(new SpacesError("SHUTTING_DOWN"));
-    const closed = new Promise((resolve) => http.close(resolve));
-    http.closeIdleConnections();
-    await closed;
+  const http = makeHttpServer(options.tls, limits);
+  const host = await openEngineHost({
+    dataDir: options.dataDir,
+    driver: options.driver,
+    publicUrl: options.publicUrl,
+  });
+  try {
+    const bound = await bind(http, { host: address, port, socket });
+    // Without a pause in between: nobody can have connected yet.
+    return await serve(http, host, { ...options, auth, host: address }, { limits, port: bound });
+  } catch (error) {
+    http.close();
+    http.closeAllConnections();
     await host[Symbol.asyncDispose]();
-    if (options.socket !== undefined) await unlink(options.socket).catch(() => undefined);
-  };
-  let closing: Promise<void> | undefined;
-  return {
-    url,
-    adminToken,
-    async drain() {
-      closing ??= close();
-      await closing;
-    },
-    async [Symbol.asyncDispose]() {
-      closing ??= close();
-      await closing;
-    },
-  };
+    throw error;
+  }
 }
 
-async function listen(http: HttpServer, options: ServerOptions): Promise<string> {
-  const { host = "127.0.0.1", port = 7700, socket } = options;
-  await new Promise<void>((resolve, reject) => {
-    http.once("error", reject);
-    const ready = (): void => {
-      http.off("error", reject);
-      resolve();
-    };
-    if (socket === undefined) http.listen(port, host, ready);
-    else http.listen(socket, ready);
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EADDRINUSE") throw error;
-    throw new SpacesError("PORT_IN_USE", `${socket ?? `${host}:${port}`} is in use.`, {
-      cause: error,
-    });
-  });
-  if (socket !== undefined) {
-    await chmod(socket, 0o600);
-    return `unix://${socket}`;
-  }
-  const { port: bound } = http.address() as AddressInfo;
-  const name = host.includes(":") ? `[${host}]` : host;
-  return `${options.tls === undefined ? "http" : "https"}://${name}:${bound}`;
+type Settled = ServerOptions & { readonly auth: "token" | "none"; readonly host: string };
+
+async function serve(
+  http: HttpServer,
+  host: EngineHost,
+  options: Settled,
+  { limits, port }: { readonly limits: ServerLimits; readonly port: number | undefined },
+): Promise<Server> {
+  const log = options.log ?? createLog("silent");
+  const { store, secrets } = host.engine.parts;
+  const connections = new ConnectionGuard(limits.connections);
+  let draining = false;
+  const parts: ServerParts = {
+    host,
+    auth: options.auth,
+    publicUrl: options.publicUrl,
+    limits,
+    api: new Api(host, limits),
+    origins: new Origins({
+      host: options.socket === undefined ? options.host : undefined,
+      port,
+      allowHosts: options.allowHosts ?? [],
+      allowOrigins: options.allowOrigins ?? [],
+      publicUrl: options.publicUrl,
+    }),
+    admission: new Admission(limits),
+    answers: new KeptAnswers(store, secrets, limits.keptAnswerMs),
+    connections,
+    metrics: new Metrics({ store, connections: () => connections.count }),
+    log,
+    isDraining: () => draining,
+  };
+  const work = new WorkUnderWay();
+  connections.watch(http, options.tls === undefined ? "connection" : "secureConnection");
+  takeRequests(http, parts, work);
+  // Only who has the port may take the one token that is shown.
+  const adminToken = options.auth === "token" ? await host.engine.identity.bootstrap() : undefined;
+  const upkeep = new Upkeep(
+    [
+      { name: "expired spaces", run: () => host.engine.expiry.sweep() },
+      { name: "kept answers", run: () => parts.answers.sweep() },
+    ],
+    limits.upkeepMs,
+    log,
+  );
+
+  const close = async (deadlineMs: number): Promise<void> => {
+    draining = true;
+    const closed = once(http, "close");
+    http.close();
+    http.closeIdleConnections();
+    host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
+    if (!(await work.ended(deadlineMs))) {
+      host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
+      await work.ended(CANCEL_MS);
+    }
+    connections.closeAll();
+    http.closeAllConnections();
+    await closed;
+    await upkeep[Symbol.asyncDispose]();
+    await host[Symbol.asyncDispose]();
+  };
+  let closing: Promise<void> | undefined;
+  const end = (deadlineMs: number): Promise<void> => {
+    closing ??= close(deadlineMs);
+    return closing;
+  };
+  const url = urlOf(options, options.host, port);
+  log.info({ url }, "listening");
+  return { url, adminToken, drain: end, [Symbol.asyncDispose]: () => end(0) };
+}
+
+function urlOf(options: ServerOptions, address: string, port: number | undefined): string {
+  if (options.publicUrl !== undefined) return options.publicUrl;
+  if (port === undefined) return `unix://${options.socket}`;
+  const name = address.includes(":") ? `[${address}]` : address;
+  return `${options.tls === undefined ? "http" : "https"}://${name}:${port}`;
 }

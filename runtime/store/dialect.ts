@@ -18,6 +18,7 @@ import { isBusy, storeErrorFrom } from "./errors.js";
 const BUSY_LIMIT_MS = 20_000;
 
 type SqliteDatabase = InstanceType<typeof Database>;
+type SqliteStatement = ReturnType<SqliteDatabase["prepare"]>;
 
 /**
  * Repeats what another process's lock keeps from being done, for 20 seconds at most.
@@ -70,7 +71,7 @@ class PatientDriver extends SqliteDriver {
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    return new PatientConnection(await super.acquireConnection());
+    return new PatientConnection(await super.acquireConnection(), this.#database);
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -85,16 +86,30 @@ class PatientDriver extends SqliteDriver {
 
 class PatientConnection implements DatabaseConnection {
   readonly #inner: DatabaseConnection;
+  readonly #database: SqliteDatabase;
 
-  constructor(inner: DatabaseConnection) {
+  constructor(inner: DatabaseConnection, database: SqliteDatabase) {
     this.#inner = inner;
+    this.#database = database;
   }
 
-  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    return retryWhileBusy(() => this.#inner.executeQuery<R>(query));
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    let statement: SqliteStatement | undefined;
+    return await retryWhileBusy(() => {
+      // One that met a lock is under way until it is run again or its memory is freed, and while a
+      // statement is under way nothing can be committed. So the same one is run again.
+      statement ??= this.#database.prepare(sql);
+      return execute<R>(statement, parameters);
+    });
   }
 
   streamQuery<R>(query: CompiledQuery, chunkSize?: number): AsyncIterableIterator<QueryResult<R>> {
     return this.#inner.streamQuery(query, chunkSize);
   }
+}
+
+function execute<R>(statement: SqliteStatement, parameters: readonly unknown[]): QueryResult<R> {
+  if (statement.reader) return { rows: statement.all([...parameters]) as R[] };
+  const { changes, lastInsertRowid } = statement.run([...parameters]);
+  return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
 }

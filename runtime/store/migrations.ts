@@ -169,6 +169,26 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0004-kept-answers": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("kept_answers")
+        .addColumn("actor", "text", (column) => column.notNull())
+        .addColumn("key", "text", (column) => column.notNull())
+        .addColumn("request", "text", (column) => column.notNull())
+        .addColumn("holder", "text", (column) => column.notNull())
+        .addColumn("status", "integer")
+        .addColumn("body", "text")
+        .addColumn("created_ms", "integer", (column) => column.notNull())
+        .addPrimaryKeyConstraint("kept_answers_key", ["actor", "key"])
+        .execute();
+      await db.schema
+        .createIndex("kept_answers_created")
+        .on("kept_answers")
+        .column("created_ms")
+        .execute();
+    },
+  },
 };
 
 export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1);

@@ -33,6 +33,32 @@ describe("openStore", () => {
     }
   });
 
+  it("commits what it did after it has waited for another's lock", async () => {
+    const [one, two] = [await openStore(dir), await openStore(dir)];
+    for (let turn = 0; turn < 10; turn++) {
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const add = (id: string) => ({ id: `${turn}-${id}`, created_at: "" });
+      const first = one.transaction().execute(async (store) => {
+        await store.insertInto("installation").values(add("one")).execute();
+        await held;
+      });
+      const second = two.transaction().execute(async (store) => {
+        await store.insertInto("installation").values(add("two")).execute();
+      });
+      const third = two.insertInto("installation").values(add("three")).execute();
+      setTimeout(release, 1);
+      await Promise.all([first, second, third]);
+      // Seen by the other connection: committed, and no lock held.
+      await one.insertInto("installation").values(add("four")).execute();
+    }
+    expect(await one.selectFrom("installation").selectAll().execute()).toHaveLength(40);
+    await one.destroy();
+    await two.destroy();
+  });
+
   it("loses no write of several processes at once", async () => {
     await (await openStore(dir)).destroy();
     const writer = join(here, `.writer-${process.pid}.mjs`);

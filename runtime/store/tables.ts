@@ -9,6 +9,7 @@ export interface Tables {
   scripts: ScriptTable;
   processes: ProcessTable;
   forwards: ForwardTable;
+  kept_answers: KeptAnswerTable;
   users: UserTable;
   roles: RoleTable;
   user_roles: UserRoleTable;
@@ -146,3 +147,17 @@ interface TokenTable {
   revoked_at: string | null;
 }
 export type TokenRow = Selectable<TokenTable>;
+
+/** Answers by the idempotency keys of their calls; without status and body while one is under way. */
+interface KeptAnswerTable {
+  actor: string;
+  key: string;
+  /** Hash of the request that the key stands for. */
+  request: string;
+  /** The process that makes the call. */
+  holder: string;
+  status: ColumnType<number | null, number | undefined, number>;
+  /** Encrypted: answers can hold tokens. */
+  body: ColumnType<string | null, string | undefined, string>;
+  created_ms: number;
+}

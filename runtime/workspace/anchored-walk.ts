@@ -6,7 +6,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { Directory } from "./directory.js";
-import { fileError, inside } from "./file-error.js";
+import { fileError, inside, isOneOf } from "./file-error.js";
 
 const MAX_SYMLINKS = 40;
 
@@ -99,7 +99,7 @@ export class AnchoredWalk {
       const rest = segmentsOf(posix.normalize(`/${path}`));
       let links = 0;
       for (;;) {
-        current ??= Directory.open(this.#root);
+        current ??= Directory.root(this.#root);
         const name = rest.shift();
         if (name === undefined) return heldPlace(current, "/", ".");
         const directory = `/${steps.join("/")}`;
@@ -108,12 +108,17 @@ export class AnchoredWalk {
         const tolerant = last || make !== undefined;
         const found = lstatSync(host, { throwIfNoEntry: !tolerant });
         if (found?.isSymbolicLink() === true && !(last && !follow)) {
-          const target = this.inside(readlinkSync(host), directory);
+          if (++links > MAX_SYMLINKS)
+            throw fileError("ELOOP", "too many symlinks", operation, path);
+          const text = targetOf(host);
+          if (text === undefined) {
+            rest.unshift(name);
+            continue;
+          }
+          const target = this.inside(text, directory);
           if (target === undefined) {
             throw fileError("EACCES", "permission denied, the symlink leads out", operation, path);
           }
-          if (++links > MAX_SYMLINKS)
-            throw fileError("ELOOP", "too many symlinks", operation, path);
           // Begins again at the root: the target may pass through other links.
           rest.unshift(...segmentsOf(target));
           steps.length = 0;
@@ -133,6 +138,16 @@ export class AnchoredWalk {
       current?.[Symbol.dispose]();
       throw inside(error, operation, path);
     }
+  }
+}
+
+/** Where a symlink points to; undefined where it is none any more. */
+function targetOf(host: string): string | undefined {
+  try {
+    return readlinkSync(host);
+  } catch (error) {
+    if (!isOneOf(error, "EINVAL")) throw error;
+    return undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, readlinkSync, symlinkSync, unlinkSync } from "nod
 import { lchown, opendir } from "node:fs/promises";
 import { copyContent, openContent } from "./content.js";
 import { Descent } from "./descent.js";
-import type { Directory } from "./directory.js";
+import type { Directory, HostPath } from "./directory.js";
 import { fileError, isOneOf } from "./file-error.js";
 import { makeDirectory, type Owner } from "./owner.js";
 import { checkCancelled } from "./registry-error.js";
@@ -52,11 +52,21 @@ export async function copyLink(
   to: Name,
   { owner, overwrite }: CopyOptions,
 ): Promise<void> {
+  const target = targetOf(from.directory.raw(from.rawName));
   const host = to.directory.raw(to.rawName);
   const found = lstatSync(host, { throwIfNoEntry: false });
   if (overwrite && found !== undefined && !found.isDirectory()) unlinkSync(host);
-  symlinkSync(readlinkSync(from.directory.raw(from.rawName), { encoding: "buffer" }), host);
+  symlinkSync(target, host);
   if (owner !== undefined) await lchown(host, owner.uid, owner.gid);
+}
+
+function targetOf(host: HostPath): Buffer {
+  try {
+    return readlinkSync(host, { encoding: "buffer" });
+  } catch (error) {
+    if (!isOneOf(error, "EINVAL")) throw error;
+    throw fileError("ESTALE", "is no symlink any more", "copy", "a symlink");
+  }
 }
 
 /**

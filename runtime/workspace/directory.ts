@@ -15,8 +15,8 @@ import {
   openSync,
   realpathSync,
 } from "node:fs";
-import { dirname } from "node:path";
-import { fileError } from "./file-error.js";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileError, isOneOf } from "./file-error.js";
 
 /** Linux's flag for a handle that only stands for a place; Node has no name for it. */
 export const O_PATH = 0o10000000;
@@ -60,13 +60,19 @@ export class Directory implements Disposable {
       const handle = openSync(path, OPEN_PLACE);
       return new Directory(`/proc/self/fd/${handle}`, handle);
     }
-    const host = path.toString();
+    const host = resolve(path.toString());
     if (!lstatSync(host).isDirectory()) {
       throw fileError("ENOTDIR", "not a directory", "open", "a directory of the workspace");
     }
     const directory = new Directory(host, undefined);
     directory.recheck();
     return directory;
+  }
+
+  /** Opens a directory whose way is trusted: symlinks on it, but not at its end, are followed. */
+  static root(path: string): Directory {
+    if (canAnchor) return Directory.open(path);
+    return Directory.open(join(realpathSync(dirname(path)), basename(path)));
   }
 
   /** The host path of a name in it. */
@@ -109,11 +115,21 @@ export class Directory implements Disposable {
    * @throws an error with the code `EACCES` when a symlink has taken its place
    */
   recheck(): void {
-    if (this.#handle !== undefined || realpathSync(this.host) === this.host) return;
+    if (this.#handle !== undefined || realPath(this.host) === this.host) return;
     throw fileError("EACCES", "permission denied, the symlink leads out", "open", "a directory");
   }
 
   [Symbol.dispose](): void {
     if (this.#handle !== undefined) closeSync(this.#handle);
+  }
+}
+
+/** A path without symlinks; undefined where it changes while it is looked at. */
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (!isOneOf(error, "EINVAL", "ENOENT", "ENOTDIR", "ELOOP")) throw error;
+    return undefined;
   }
 }

@@ -19,6 +19,7 @@ const AREAS = {
   bubblewrap: () => import("./bubblewrap.mjs"),
   ports: () => import("./ports.mjs"),
   store: () => import("./store.mjs"),
+  server: () => import("./server.mjs"),
 };
 
 const HELP = `Usage: npm run bench -- [options]

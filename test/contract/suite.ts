@@ -1,12 +1,16 @@
 /** The contract suite: what every binding on every driver must do. One file a combination calls it. */
+import { access, readFile, stat, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../runtime/contract/contract.js";
 import type { ErrorCode } from "../../runtime/contract/errors.js";
-import { openTestClient, type TestClient } from "../support/client.js";
+import { type BindingKind, openTestClient, type TestClient } from "../support/client.js";
+import { filesSuite } from "./files.js";
 
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
 export interface SuiteTraits {
   readonly driver: string;
+  /** `remote` is over HTTP, with an administrator's token, to a server of this process. */
+  readonly binding: BindingKind;
   /**
    * Runs programs of an operating system, in real processes that can outlive their caller and whose
    * ports can be forwarded.
@@ -36,7 +40,7 @@ const HOSTILE_NAMES = [
   "a".repeat(10_000_000),
 ];
 
-export function contractSuite({ driver, native }: SuiteTraits): void {
+export function contractSuite({ driver, binding, native }: SuiteTraits): void {
   let opened: TestClient;
   let client: Client;
   let counter = 0;
@@ -56,7 +60,7 @@ export function contractSuite({ driver, native }: SuiteTraits): void {
   };
 
   beforeAll(async () => {
-    opened = await openTestClient(driver);
+    opened = await openTestClient(driver, binding);
     client = opened.client;
   });
   afterAll(async () => {
@@ -86,7 +90,9 @@ export function contractSuite({ driver, native }: SuiteTraits): void {
         fields: { environment: "testing", api_key: "" },
       });
       expect(space.id).toMatch(/^spc_[0-9a-v]{20}$/);
-      expect(space.workspace).toContain(space.id);
+      // Paths of the host are nothing that others should learn.
+      if (binding === "remote") expect(space.workspace).toBeUndefined();
+      else expect(space.workspace).toBe(opened.workspaceOf(space.id));
     });
 
     it("finds a space by name and by id", async () => {
@@ -245,8 +251,7 @@ startup: ["echo startup >> log"]
       const failed = await client.spaces.get({ space });
       expect(failed).toMatchObject({ status: "error", lastError: { code: "SPACE_START_FAILED" } });
       expect(failed.lastError?.details?.output).toBe("trouble\n");
-      const { writeFile } = await import("node:fs/promises");
-      await writeFile(`${failed.workspace}/mended`, "");
+      await writeFile(`${opened.workspaceOf(failed.id)}/mended`, "");
       const mended = await client.spaces.start({ space });
       expect(mended.status).toBe("running");
       expect(mended.lastError).toBeUndefined();
@@ -277,7 +282,6 @@ startup: ["echo startup >> log"]
       expect(JSON.stringify(await client.spaces.list({ limit: 1000 }))).not.toContain(value);
       const result = await run(space, "printf", ["%s", `key=${value}`]);
       expect(result).toMatchObject({ stdout: "key=***", output: "key=***" });
-      const { readFile, stat } = await import("node:fs/promises");
       for (const file of ["spaces.db", "spaces.db-wal"]) {
         const stored = await readFile(`${opened.dataDir}/${file}`);
         expect(stored.includes(value)).toBe(false);
@@ -431,10 +435,9 @@ startup: ["echo startup >> log"]
       await run(space, "mkdir locked && touch locked/file && chmod 000 locked");
       const nest = "import os\nfor i in range(1500): os.mkdir('deeper'); os.chdir('deeper')";
       expect(await run(space, "python3", ["-c", nest])).toMatchObject({ exitCode: 0 });
-      const { workspace = "" } = await client.spaces.get({ space });
+      const { id } = await client.spaces.get({ space });
       await client.spaces.delete({ space, force: true });
-      const { access } = await import("node:fs/promises");
-      await expect(access(workspace)).rejects.toThrow("ENOENT");
+      await expect(access(opened.workspaceOf(id))).rejects.toThrow("ENOENT");
     });
   });
 
@@ -754,6 +757,8 @@ startup: ["echo startup >> log"]
       expect(JSON.stringify(result)).toContain("LIMIT_EXCEEDED");
     });
   });
+
+  filesSuite({ native, make, run, client: () => client });
 
   describe("system", () => {
     it("names the binding and the drivers, with the reason where one is not usable", async () => {

@@ -1,7 +1,8 @@
-/** The contract over the in-process binding on the virtual driver. */
+/** The contract over every binding on the virtual driver. */
 import { describe } from "vitest";
+import { BINDINGS } from "../support/client.js";
 import { contractSuite } from "./suite.js";
 
-describe("in-process binding, virtual driver", () => {
-  contractSuite({ driver: "virtual", native: false });
+describe.each(BINDINGS)("%s binding, virtual driver", (binding) => {
+  contractSuite({ driver: "virtual", binding, native: false });
 });

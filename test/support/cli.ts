@@ -66,6 +66,7 @@ export class CliHome implements AsyncDisposable {
     this.#env = {
       SPACES_HOME: join(home, "data"),
       XDG_CACHE_HOME: join(home, "cache"),
+      XDG_CONFIG_HOME: join(home, "config"),
       ...env,
     };
   }
@@ -79,9 +80,10 @@ export class CliHome implements AsyncDisposable {
     );
   }
 
-  /** The environment that commands are run with: nothing in it says how output is to look. */
+  /** The environment that commands are run with: no server, and nothing on how output is to look. */
   get env(): NodeJS.ProcessEnv {
-    const { FORCE_COLOR, NO_COLOR, CI, SPACES_DEBUG, ...rest } = process.env;
+    const { FORCE_COLOR, NO_COLOR, CI, SPACES_DEBUG, SPACES_URL, SPACES_TOKEN, ...rest } =
+      process.env;
     return { ...rest, ...this.#env };
   }
 
@@ -172,8 +174,10 @@ export class CliHome implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#running) child.kill("SIGKILL");
-    const { items } = await this.json<{ items: { name: string }[] }>(["list"]);
-    for (const { name } of items) await this.run(["delete", name, "--force"]);
+    // A test may have left a profile that leads to a server.
+    const local = ["--binding", "local"];
+    const { items } = await this.json<{ items: { name: string }[] }>([...local, "list"]);
+    for (const { name } of items) await this.run([...local, "delete", name, "--force"]);
     await rm(this.home, { recursive: true, force: true, maxRetries: 3 });
   }
 }

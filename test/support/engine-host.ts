@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type EngineHost, openEngineHost } from "../../runtime/bindings/in-process.js";
 import type { Client } from "../../runtime/contract/contract.js";
-import type { Permission } from "../../runtime/contract/permissions.js";
+import type { Actor, Permission } from "../../runtime/contract/permissions.js";
 import { localActor } from "../../runtime/engine/identity/local-user.js";
 
 export interface TestHost extends AsyncDisposable {
   readonly host: EngineHost;
   readonly dataDir: string;
+  /** The operating system's user. */
+  readonly actor: Actor;
   /** The client of the operating system's user. */
   readonly local: Client;
   /** The client of whoever a token belongs to, as the server makes it for a request. */
@@ -20,14 +22,25 @@ export interface TestHost extends AsyncDisposable {
   openAnother(): Promise<EngineHost>;
 }
 
-export async function openTestHost(driver = "virtual"): Promise<TestHost> {
+interface TestHostOptions {
+  /** `virtual` when absent. */
+  readonly driver?: string;
+  readonly publicUrl?: string;
+}
+
+export async function openTestHost({
+  driver = "virtual",
+  publicUrl,
+}: TestHostOptions = {}): Promise<TestHost> {
   const dataDir = await mkdtemp(join(tmpdir(), "spaces-host-"));
-  const host = await openEngineHost({ dataDir, driver });
-  const local = host.clientFor({ actor: localActor(), depth: 0, local: true });
+  const host = await openEngineHost({ dataDir, driver, publicUrl });
+  const actor = localActor();
+  const local = host.clientFor({ actor, depth: 0, local: true });
   const others: EngineHost[] = [];
   return {
     host,
     dataDir,
+    actor,
     local,
     async as(token) {
       const actor = await host.engine.identity.authenticate(token);

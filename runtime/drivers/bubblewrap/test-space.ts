@@ -56,6 +56,7 @@ export class TestInstallation {
       name: `space-${counter}`,
       workspace,
       stateDir,
+      owner: "owner",
       workspaceMount: "/workspace",
       workdir: "/workspace",
       shell: "bash",

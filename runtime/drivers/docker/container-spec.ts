@@ -22,6 +22,7 @@ export const LABELS = {
   installation: "spaces.installation",
   space: "spaces.space",
   name: "spaces.name",
+  owner: "spaces.owner",
   network: "spaces.network",
   access: "spaces.access",
 } as const;
@@ -32,6 +33,11 @@ export const TOKEN_VARIABLE = "SPACES_GUEST_TOKEN";
 /** A short form of the installation's id for names of things in the daemon. */
 export function shortInstallation(installationId: string): string {
   return createHash("sha256").update(installationId).digest("hex").slice(0, 10);
+}
+
+/** A short form of an owner within an installation, for the same use. */
+export function shortOwner(installationId: string, owner: string): string {
+  return createHash("sha256").update(`${installationId}\0${owner}`).digest("hex").slice(0, 12);
 }
 
 /** The name of a space's container. */
@@ -48,7 +54,7 @@ interface ContainerRequest {
   readonly space: SpaceSpec;
   readonly installationId: string;
   readonly main: MainProcess;
-  /** Name of the installation's internal network, for spaces on it. */
+  /** Name of the owner's internal network, for spaces on it. */
   readonly internalNetwork: string;
 }
 
@@ -73,6 +79,7 @@ export function containerOptions(request: ContainerRequest): ContainerCreateOpti
       [LABELS.installation]: installationId,
       [LABELS.space]: space.id,
       [LABELS.name]: space.name,
+      [LABELS.owner]: shortOwner(installationId, space.owner),
       [LABELS.network]: space.network,
       [LABELS.access]: main.access,
     },

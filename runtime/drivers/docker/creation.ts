@@ -14,7 +14,7 @@ import { causeStatus, reasonOf } from "./errors.js";
 import { pullImage } from "./images.js";
 import { ensureKeeper } from "./keeper.js";
 import { checkLimits } from "./limits.js";
-import { ensureInternalNetwork, internalNetworkName, removeUnusedNetwork } from "./network.js";
+import { ensureInternalNetwork, internalNetworkName, removeUnusedNetworks } from "./network.js";
 
 interface Creation extends DriverCallOptions {
   readonly engine: DockerEngine;
@@ -28,11 +28,13 @@ interface Creation extends DriverCallOptions {
 export async function createContainer(creation: Creation): Promise<void> {
   const { engine, installationId, space } = creation;
   await checkLimits(engine, space.resources);
-  if (space.network === "internal") await ensureInternalNetwork(engine, installationId);
+  if (space.network === "internal") {
+    await ensureInternalNetwork(engine, installationId, space.owner);
+  }
   try {
     await createWithImage(creation);
   } catch (error) {
-    if (space.network === "internal") await removeUnusedNetwork(engine, installationId);
+    if (space.network === "internal") await removeUnusedNetworks(engine, installationId);
     throw error;
   }
 }
@@ -55,7 +57,7 @@ async function create(creation: Creation): Promise<void> {
     space,
     installationId,
     main: await mainProcess(creation),
-    internalNetwork: internalNetworkName(installationId),
+    internalNetwork: internalNetworkName(installationId, space.owner),
   });
   try {
     await engine.call(

@@ -8,7 +8,7 @@ import { dockerAvailability } from "../../../test/support/docker.js";
 import { ensureTestImage } from "../../../test/support/docker-image.js";
 import { containerName } from "./container-spec.js";
 import { internalNetworkName } from "./network.js";
-import { TestInstallation } from "./test-space.js";
+import { OWNER, type RunningSpace, TestInstallation } from "./test-space.js";
 
 const docker = await dockerAvailability();
 
@@ -279,13 +279,33 @@ describe.skipIf(!docker.usable).each(accesses)("the Docker driver by %s", (acces
     }
   });
 
+  it("keeps the internal spaces of different owners apart", async () => {
+    const id = "spc_theirs";
+    const theirs = await installation.running({ network: "internal", owner: "usr_other", id });
+    const one = await installation.running({ network: "internal" });
+    const two = await installation.running({ network: "internal", id: "spc_mine" });
+    const addressOf = async (space: RunningSpace) =>
+      Object.values((await space.container.inspect()).NetworkSettings.Networks)[0]?.IPAddress ?? "";
+    const reach = async (host: string) =>
+      (await one.bash(`timeout 2 bash -c "exec 3<>/dev/tcp/${host}/9"`)).stderr;
+    expect(await reach(await addressOf(two))).toContain("Connection refused");
+    for (const host of [await addressOf(theirs), id]) {
+      expect(await reach(host)).not.toContain("Connection refused");
+    }
+    await installation.driver.destroy(id);
+    const networks = await installation.docker.listNetworks({
+      filters: { label: [`spaces.installation=${installation.id}`] },
+    });
+    expect(networks.map(({ Name }) => Name)).toEqual([internalNetworkName(installation.id, OWNER)]);
+  });
+
   it("keeps the internal network as long as a space needs it, even a stopped one", async () => {
     const [one, two] = [
       await installation.space({ network: "internal" }),
       await installation.space({ network: "internal" }),
     ];
     await Promise.all([one, two].map((space) => installation.driver.create(space)));
-    const network = installation.docker.getNetwork(internalNetworkName(installation.id));
+    const network = installation.docker.getNetwork(internalNetworkName(installation.id, OWNER));
     await installation.driver.destroy(one.id);
     expect(await network.inspect()).toMatchObject({ Internal: true });
     await installation.driver.destroy(two.id);
@@ -295,7 +315,7 @@ describe.skipIf(!docker.usable).each(accesses)("the Docker driver by %s", (acces
   it("starts an internal space whose network was pruned meanwhile", async () => {
     const space = await installation.running({ network: "internal" });
     await installation.driver.stop(space.spec);
-    await installation.docker.getNetwork(internalNetworkName(installation.id)).remove();
+    await installation.docker.getNetwork(internalNetworkName(installation.id, OWNER)).remove();
     await installation.driver.start(space.spec);
     expect(await installation.driver.inspect(space.spec.id)).toMatchObject({ running: true });
   });

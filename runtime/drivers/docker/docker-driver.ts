@@ -26,7 +26,7 @@ import { DockerEngine, LIFECYCLE_TIMEOUT_MS } from "./engine.js";
 import { causeStatus } from "./errors.js";
 import { ensureKeeper } from "./keeper.js";
 import { terminateAll } from "./kill.js";
-import { removeUnusedNetwork } from "./network.js";
+import { removeUnusedNetworks } from "./network.js";
 import { probeDocker } from "./probe.js";
 import { agentError, endedAtOnce, isBroken, startContainer, vanished } from "./starting.js";
 
@@ -151,7 +151,7 @@ class DockerDriver implements Driver {
 
   async destroy(spaceId: string): Promise<void> {
     await removeContainer(this.#engine, this.#installationId, spaceId);
-    await removeUnusedNetwork(this.#engine, this.#installationId);
+    await removeUnusedNetworks(this.#engine, this.#installationId);
   }
 
   async inspect(spaceId: string): Promise<DriverSpaceState | undefined> {

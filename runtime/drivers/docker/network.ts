@@ -1,23 +1,28 @@
 /**
- * The network of an installation's `internal` spaces: they reach each other on it, and nothing
- * else. Made when the first space needs it and removed with the last. Called by the driver.
+ * The network of an owner's `internal` spaces: they reach each other on it, and nothing else. Made
+ * when the first space needs it and removed with the last. Called by the driver.
  */
-import { LABELS, shortInstallation } from "./container-spec.js";
+import type { SpaceSpec } from "../driver.js";
+import { LABELS, shortInstallation, shortOwner } from "./container-spec.js";
 import type { DockerEngine } from "./engine.js";
 import { causeStatus, reasonOf } from "./errors.js";
 
-/** The name of an installation's internal network. */
-export function internalNetworkName(installationId: string): string {
-  return `spaces-${shortInstallation(installationId)}-internal`;
+/** The name of an owner's internal network. */
+export function internalNetworkName(installationId: string, owner: string): string {
+  return `spaces-${shortInstallation(installationId)}-${shortOwner(installationId, owner)}`;
 }
 
-/** Makes the internal network unless it is there. Any number of processes may do so at once. */
+/** Makes the owner's internal network unless it is there. Any number of processes may do so at once. */
 export async function ensureInternalNetwork(
   engine: DockerEngine,
   installationId: string,
+  owner: string,
 ): Promise<void> {
-  const name = internalNetworkName(installationId);
-  if ((await networkIds(engine, installationId)).length > 0) return;
+  const name = internalNetworkName(installationId, owner);
+  const tag = shortOwner(installationId, owner);
+  const isThere = async (): Promise<boolean> =>
+    (await networksOf(engine, installationId)).some((network) => network.owner === tag);
+  if (await isThere()) return;
   try {
     await engine.call(`make network "${name}"`, (docker, abortSignal) =>
       docker.createNetwork({
@@ -25,10 +30,14 @@ export async function ensureInternalNetwork(
         Driver: "bridge",
         Internal: true,
         CheckDuplicate: true,
-        Labels: { [LABELS.installation]: installationId, [LABELS.network]: "internal" },
+        Labels: {
+          [LABELS.installation]: installationId,
+          [LABELS.network]: "internal",
+          [LABELS.owner]: tag,
+        },
         Options: {
           // The daemon checks names without a lock, but takes an interface's name only once.
-          "com.docker.network.bridge.name": `sp${shortInstallation(installationId)}`,
+          "com.docker.network.bridge.name": `sp${tag}`,
           // Without an address on the bridge the host's own services are out of reach as well.
           "com.docker.network.bridge.inhibit_ipv4": "true",
         },
@@ -38,17 +47,17 @@ export async function ensureInternalNetwork(
   } catch (error) {
     // Refused because another process was faster: then its network is there.
     if (causeStatus(error) === undefined) throw error;
-    if ((await networkIds(engine, installationId)).length === 0) throw error;
+    if (!(await isThere())) throw error;
   }
 }
 
-/** Removes the internal network unless a space of the installation, running or not, needs it. */
-export async function removeUnusedNetwork(
+/** Removes the internal networks that no space of the installation, running or not, needs. */
+export async function removeUnusedNetworks(
   engine: DockerEngine,
   installationId: string,
 ): Promise<void> {
-  const ids = await networkIds(engine, installationId);
-  if (ids.length === 0) return;
+  const networks = await networksOf(engine, installationId);
+  if (networks.length === 0) return;
   const users = await engine.call("list the spaces on a network", (docker, abortSignal) =>
     docker.listContainers({
       all: true,
@@ -58,8 +67,8 @@ export async function removeUnusedNetwork(
       abortSignal,
     }),
   );
-  if (users.length > 0) return;
-  for (const id of ids) {
+  const used = new Set(users.map(({ Labels }) => Labels[LABELS.owner]));
+  for (const { id } of networks.filter(({ owner }) => !used.has(owner))) {
     try {
       await engine.call("remove an unused network", (docker, abortSignal) =>
         docker.getNetwork(id).remove({ abortSignal }),
@@ -80,10 +89,10 @@ export async function reconnect(
   engine: DockerEngine,
   installationId: string,
   containerId: string,
-  spaceId: string,
+  space: SpaceSpec,
 ): Promise<void> {
-  const name = internalNetworkName(installationId);
-  await ensureInternalNetwork(engine, installationId);
+  const name = internalNetworkName(installationId, space.owner);
+  await ensureInternalNetwork(engine, installationId, space.owner);
   const leaving = { Container: containerId, Force: true };
   await engine.call(`leave the former network "${name}"`, (docker) =>
     docker.getNetwork(name).disconnect(leaving),
@@ -91,17 +100,22 @@ export async function reconnect(
   await engine.call(`join network "${name}"`, (docker) =>
     docker.getNetwork(name).connect({
       Container: containerId,
-      EndpointConfig: { Aliases: [spaceId] },
+      EndpointConfig: { Aliases: [space.id] },
     }),
   );
 }
 
-async function networkIds(engine: DockerEngine, installationId: string): Promise<string[]> {
+interface OwnedNetwork {
+  readonly id: string;
+  readonly owner: string | undefined;
+}
+
+async function networksOf(engine: DockerEngine, installationId: string): Promise<OwnedNetwork[]> {
   const networks = await engine.call("list networks", (docker, abortSignal) =>
     docker.listNetworks({
       filters: { label: [`${LABELS.installation}=${installationId}`] },
       abortSignal,
     }),
   );
-  return networks.map((network) => network.Id);
+  return networks.map(({ Id, Labels }) => ({ id: Id, owner: Labels?.[LABELS.owner] }));
 }

@@ -23,7 +23,7 @@ export async function startContainer(start: Start): Promise<void> {
   } catch (error) {
     const { engine, installationId, space, containerId } = start;
     if (space.network !== "internal" || !/network .*not found/i.test(reasonOf(error))) throw error;
-    await reconnect(engine, installationId, containerId, space.id);
+    await reconnect(engine, installationId, containerId, space);
     await requestStart(start);
   }
 }

@@ -21,6 +21,9 @@ import { createDockerDriver, type DockerDriverOptions } from "./docker-driver.js
 
 let counter = 0;
 
+/** Whose spaces they are where a test does not say. */
+export const OWNER = "owner";
+
 /** An installation that lives as long as a test. */
 export class TestInstallation {
   readonly docker = new Docker();
@@ -54,6 +57,7 @@ export class TestInstallation {
     return {
       id,
       name: `space-${counter}`,
+      owner: OWNER,
       workspace,
       stateDir,
       workspaceMount: "/workspace",

@@ -34,6 +34,7 @@ export function testBed(): TestBed {
       name: id,
       workspace,
       stateDir,
+      owner: "owner",
       workspaceMount: "/workspace",
       workdir: "/workspace",
       shell: "bash",

@@ -120,6 +120,42 @@ export class Tokens {
     });
   }
 
+  /**
+   * Makes the token of a script that is about to run, with what the caller's context allows.
+   * @param expiresInMs milliseconds; it expires with the caller's own token at the latest
+   */
+  async createForScript(
+    { actor }: CallContext,
+    { name, expiresInMs }: { readonly name: string; readonly expiresInMs: number },
+  ): Promise<MadeToken> {
+    return await this.#change(async (store) => {
+      // Those whose engine died before it could take them away.
+      await store
+        .deleteFrom("tokens")
+        .where("kind", "=", "script")
+        .where("expires_at", "<=", new Date().toISOString())
+        .execute();
+      return await this.insert(store, {
+        name,
+        kind: "script",
+        parent: await makerOf(store, actor),
+        user: await userFor(store, actor, undefined),
+        scope: actor.permissions,
+        expiresAt: Date.now() + expiresInMs,
+      });
+    });
+  }
+
+  /** Takes a script's token away, with all that were made with it; nothing of them is kept. */
+  async forget(id: string): Promise<void> {
+    await this.#change(async (store) => {
+      await store
+        .deleteFrom("tokens")
+        .where("id", "in", [...(await lineageOf(store, id))])
+        .execute();
+    });
+  }
+
   /** Writes a new token; within a transaction. It expires with its parent at the latest. */
   async insert(store: Store, made: NewToken): Promise<MadeToken> {
     const secret = newTokenSecret();

@@ -1,9 +1,10 @@
 /** Finds users and roles in the store, and turns their rows into what the contract shows. */
 import { SpacesError } from "../../contract/errors.js";
-import type { Permission } from "../../contract/permissions.js";
+import type { Actor, Permission } from "../../contract/permissions.js";
 import type { User } from "../../contract/users.js";
 import type { Store } from "../../store/store.js";
 import type { UserRow } from "../../store/tables.js";
+import { refused } from "./authenticator.js";
 import { permissionsOfRole } from "./principals.js";
 import { ADMIN_ROLE, BUILTIN_ROLES, inOrder, permissionsFrom } from "./role-set.js";
 
@@ -16,6 +17,22 @@ export async function findUser(store: Store, ref: string): Promise<UserRow> {
     .executeTakeFirst();
   if (row === undefined) throw new SpacesError("USER_NOT_FOUND", `There is no user "${ref}".`);
   return row;
+}
+
+/**
+ * Checks, within a transaction that adds something of an actor's, that its user has not been deleted
+ * or disabled since the call began: nothing may be left behind that belongs to nobody.
+ * @throws SpacesError `UNAUTHENTICATED`
+ */
+export async function requireUser(store: Store, actor: Actor): Promise<void> {
+  // The local user acts without a token, and without a row.
+  if (actor.token === undefined) return;
+  const row = await store
+    .selectFrom("users")
+    .select("disabled")
+    .where("id", "=", actor.id)
+    .executeTakeFirst();
+  if (row === undefined || row.disabled === 1) throw refused("disabled");
 }
 
 /** Users as the contract shows them, in the order of the rows. */

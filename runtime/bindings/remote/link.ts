@@ -1,0 +1,175 @@
+/**
+ * The contract's client over HTTP: oRPC's OpenAPI link says which request a call is, and this sends
+ * it and reads what comes back. `remote.ts` makes one for each binding.
+ */
+import { createORPCClient } from "@orpc/client";
+import type { StandardLinkClient } from "@orpc/client/standard";
+import { type AnyContractProcedure, isContractProcedure } from "@orpc/contract";
+import { RequestValidationPlugin } from "@orpc/contract/plugins";
+import { StandardOpenAPILink } from "@orpc/openapi-client/standard";
+import type { StandardHeaders, StandardLazyResponse, StandardRequest } from "@orpc/standard-server";
+import { type Client, contract } from "../../contract/contract.js";
+import { SpacesError } from "../../contract/errors.js";
+import type { ProcedureMeta } from "../../contract/procedure.js";
+import { readBytes } from "./byte-stream.js";
+import { readEvents } from "./event-stream.js";
+import { foreignAnswer, isRecord, type RemoteFailure, spacesErrorOf } from "./failures.js";
+import { followThrough } from "./follow.js";
+import { type HttpAnswer, type HttpClient, type HttpRequest, readJson } from "./http-client.js";
+import { withRetries } from "./retry.js";
+
+/** An answer in one piece; the largest that the contract knows is a file of 16 MiB as text. */
+const LARGEST_JSON = 128 * 1024 * 1024;
+/** Within an answer in one piece. */
+const QUIET_MS = 60_000;
+/** The server ends in time what has a time-out of its own; this is for the way there and back. */
+const MARGIN_MS = 60_000;
+/** Images are pulled and set up while a space starts. */
+const START_TIMEOUT_MS = 3_600_000;
+
+export interface LinkOptions {
+  /** The server's URL as messages show it. */
+  readonly url: string;
+  /** Where its routes begin. */
+  readonly base: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds until an answer must begin, where the call has no time-out of its own. */
+  readonly timeoutMs: number;
+  /** Attempts at most, the first included. */
+  readonly attempts: number;
+  /** Milliseconds for which a broken stream is tried to be resumed. */
+  readonly resumeMs: number;
+  readonly onRetry: (failure: RemoteFailure) => void;
+}
+
+/** Makes the client of a server. What its calls and streams throw are errors of the registry. */
+export function createRemoteClient(http: HttpClient, options: LinkOptions): Client {
+  const { url, base, headers, resumeMs: giveUpAfterMs, onRetry } = options;
+  const sender = new Sender(http, options);
+  const link = new StandardOpenAPILink(contract, sender, {
+    url: base.href,
+    headers: () => ({ ...headers }),
+    // What is not valid is refused here: on its way it would lose what makes it so, such as NaN.
+    plugins: [new RequestValidationPlugin(contract)],
+    interceptors: [
+      async ({ next, ...call }) => {
+        const { path, input, signal } = call;
+        try {
+          if (path.join(".") !== "processes.follow") return await next(call);
+          const { stdoutOffset = 0, stderrOffset = 0, ...target } = input as FollowInput;
+          return await followThrough(
+            { stdoutOffset, stderrOffset },
+            async (offsets, either) =>
+              (await next({
+                ...call,
+                input: { ...target, ...offsets },
+                signal: either,
+              })) as AsyncIterable<unknown>,
+            { url, signal, giveUpAfterMs, onRetry },
+          );
+        } catch (failure) {
+          throw spacesErrorOf(failure);
+        }
+      },
+    ],
+  });
+  return createORPCClient(link);
+}
+
+interface FollowInput {
+  readonly stdoutOffset?: number;
+  readonly stderrOffset?: number;
+}
+
+/** Sends what the link has encoded. */
+class Sender implements StandardLinkClient<Record<never, never>> {
+  readonly #http: HttpClient;
+  readonly #options: LinkOptions;
+
+  constructor(http: HttpClient, options: LinkOptions) {
+    this.#http = http;
+    this.#options = options;
+  }
+
+  async call(
+    request: StandardRequest,
+    { signal }: { readonly signal?: AbortSignal | undefined },
+    path: readonly string[],
+    input: unknown,
+  ): Promise<StandardLazyResponse> {
+    const { meta } = procedureAt(path)["~orpc"];
+    const { idempotent = false } = meta as ProcedureMeta;
+    const sent = encode(request, signal, this.#answerTimeoutMs(path, input));
+    const isStream = sent.body instanceof ReadableStream;
+    // What follows a broken stream has its own patience.
+    const attempts = isStream ? 1 : this.#options.attempts;
+    const answer = await withRetries(
+      async () => {
+        const received = await this.#http.send(sent);
+        const body = await this.#bodyOf(received);
+        return { status: received.status, headers: received.headers, body };
+      },
+      { attempts, repeatable: idempotent, signal, onRetry: this.#options.onRetry },
+    );
+    return { status: answer.status, headers: answer.headers, body: async () => answer.body };
+  }
+
+  /** JSON is read within the attempt: an answer that breaks off is asked for again. */
+  async #bodyOf(answer: HttpAnswer): Promise<unknown> {
+    const { url } = this.#options;
+    const { contentType, status } = answer;
+    if (contentType.startsWith("text/event-stream")) return readEvents(answer, url);
+    if (contentType.startsWith("application/json")) {
+      const body = await readJson(answer, url, LARGEST_JSON, QUIET_MS);
+      // Every output of the contract is an object.
+      if (!isRecord(body)) throw foreignAnswer(url, "an answer that is no object");
+      return body;
+    }
+    if (answer.headers["content-digest"] !== undefined) return readBytes(answer, url);
+    answer.body.destroy();
+    throw foreignAnswer(url, `status ${status} with ${contentType || "a body of no type"}`);
+  }
+
+  #answerTimeoutMs(path: readonly string[], input: unknown): number {
+    const own = isRecord(input) ? input.timeoutMs : undefined;
+    if (typeof own === "number") return own + MARGIN_MS;
+    const name = path.join(".");
+    if (name === "processes.run" || name === "scripts.run" || name.endsWith(".wait")) {
+      return Math.max(this.#options.timeoutMs, 2 * MARGIN_MS);
+    }
+    const starts = name === "spaces.start" || name === "spaces.restart";
+    return starts ? START_TIMEOUT_MS : this.#options.timeoutMs;
+  }
+}
+
+function procedureAt(path: readonly string[]): AnyContractProcedure {
+  const [domain = "", action = ""] = path;
+  const domains: Readonly<Record<string, Readonly<Record<string, unknown>>>> = contract;
+  const procedure = Object.hasOwn(domains, domain) ? domains[domain]?.[action] : undefined;
+  if (isContractProcedure(procedure)) return procedure;
+  throw new SpacesError("INVALID_INPUT", `There is no call "${path.join(".").slice(0, 80)}".`);
+}
+
+function encode(
+  { method, url, headers, body }: StandardRequest,
+  signal: AbortSignal | undefined,
+  answerTimeoutMs: number,
+): HttpRequest {
+  const plain = plainHeaders(headers);
+  const common = { method, url, signal, answerTimeoutMs };
+  if (body instanceof ReadableStream) {
+    plain["content-type"] ??= "application/octet-stream";
+    return { ...common, headers: plain, body };
+  }
+  if (body === undefined) return { ...common, headers: plain, body: undefined };
+  plain["content-type"] = "application/json";
+  return { ...common, headers: plain, body: JSON.stringify(body) };
+}
+
+function plainHeaders(headers: StandardHeaders): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(", ") : value;
+  }
+  return plain;
+}

@@ -1,0 +1,210 @@
+/**
+ * One request and its answer, from the first check to the line in the log. The order of the checks:
+ * form and origin, token (401), route (404), permission (403), limits (429), input (422).
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { performance } from "node:perf_hooks";
+import { toSpacesError } from "../bindings/in-process.js";
+import { SpacesError } from "../contract/errors.js";
+import type { Actor } from "../contract/permissions.js";
+import { requirePermission } from "../engine/context.js";
+import type { KeyedCall } from "../engine/kept-answers.js";
+import { API_PREFIX, type Operation } from "./api.js";
+import { bytesOf, readJson } from "./body.js";
+import { checkHeaders, identify, requestIdOf, targetOf } from "./gate.js";
+import { keyOf, requestHash } from "./idempotency.js";
+import { traceOf } from "./log.js";
+import { answerPage, isPage } from "./pages.js";
+import type { ServerParts } from "./parts.js";
+import { problemAnswer, sendProblem } from "./problem.js";
+import { checkQuery } from "./query.js";
+
+export type Request = IncomingMessage & { body?: unknown };
+
+/** What becomes known of a request while it is answered; the log tells it. */
+interface Known {
+  readonly requestId: string;
+  path: string;
+  actor?: Actor;
+  operation?: Operation;
+  error?: SpacesError;
+}
+
+/** Errors that are told before anything was done: the idempotency key is free again. */
+const NOTHING_DONE: ReadonlySet<string> = new Set(["INVALID_INPUT", "PERMISSION_DENIED"]);
+
+/** Answers a request, whatever it is. Never throws. */
+export async function answerRequest(
+  parts: ServerParts,
+  request: Request,
+  response: ServerResponse,
+): Promise<void> {
+  const began = performance.now();
+  const known: Known = { requestId: requestIdOf(request), path: "" };
+  response.setHeader("x-request-id", known.requestId);
+  response.setHeader("x-content-type-options", "nosniff");
+  response.setHeader("cache-control", "no-store");
+  response.setHeader("referrer-policy", "no-referrer");
+  response.setHeader("cross-origin-resource-policy", "same-origin");
+  if (parts.isDraining()) response.setHeader("connection", "close");
+  response.once("close", () => writeLog(parts, request, response, known, began));
+  try {
+    await answer(parts, request, response, known);
+  } catch (failure) {
+    fail(parts, request, response, known, failure);
+  }
+}
+
+async function answer(
+  parts: ServerParts,
+  request: Request,
+  response: ServerResponse,
+  known: Known,
+): Promise<void> {
+  const target = targetOf(request);
+  known.path = target.pathname;
+  checkHeaders(request, parts.limits.headerCount);
+  parts.origins.check(request);
+  if (parts.origins.share(request, response)) return;
+  if (isPage(target.pathname)) {
+    await answerPage(parts, request, response, target.pathname);
+    return;
+  }
+  if (parts.isDraining()) throw new SpacesError("SHUTTING_DOWN");
+  known.actor = await identify(parts, request);
+  known.operation = await operationOf(parts, request, target);
+  const counted = parts.metrics.begin(known.operation.name, known.operation.isStream);
+  response.once("close", () => counted(resultOf(response, known)));
+  requirePermission(known.actor, known.operation.permission);
+  await answerCall(parts, request, response, {
+    requestId: known.requestId,
+    actor: known.actor,
+    operation: known.operation,
+    target,
+  });
+}
+
+/** How an operation ended, as metrics tell it. */
+function resultOf(response: ServerResponse, { error }: Known): string {
+  if (error !== undefined) return error.code;
+  return response.writableFinished ? "ok" : "CANCELLED";
+}
+
+async function operationOf(parts: ServerParts, request: Request, target: URL): Promise<Operation> {
+  const { pathname } = target;
+  const operation = pathname.startsWith(`${API_PREFIX}/`)
+    ? await parts.api.find(request.method ?? "", pathname.slice(API_PREFIX.length))
+    : undefined;
+  if (operation !== undefined) return operation;
+  throw new SpacesError("NOT_FOUND", `There is no ${request.method} ${pathname.slice(0, 200)}.`);
+}
+
+interface Call {
+  readonly requestId: string;
+  readonly actor: Actor;
+  readonly operation: Operation;
+  readonly target: URL;
+}
+
+async function answerCall(
+  parts: ServerParts,
+  request: Request,
+  response: ServerResponse,
+  { requestId, actor, operation, target }: Call,
+): Promise<void> {
+  const place = parts.admission.enter(actor, operation.isStream ? "streams" : "calls");
+  response.once("close", () => place[Symbol.dispose]());
+  checkQuery(target.searchParams, operation);
+  const key = keyOf(request, operation);
+  const body = await readBody(parts, request, response, operation);
+  let keyed: KeyedCall | undefined;
+  if (key !== undefined) {
+    const begun = await parts.answers.begin(actor.id, key, requestHash(request, body));
+    if ("status" in begun) {
+      response.setHeader("idempotency-replayed", "true");
+      const type = begun.status < 400 ? "application/json" : "application/problem+json";
+      response.writeHead(begun.status, { "content-type": type }).end(begun.body);
+      return;
+    }
+    keyed = begun;
+  }
+  if (operation.isStream) response.setHeader("x-accel-buffering", "no");
+  const watch = parts.host.engine.identity.watch(actor);
+  response.once("close", () => watch[Symbol.dispose]());
+  const context = { actor, depth: 0, local: false, requestId, operation, revoked: watch.signal };
+  try {
+    await parts.api.answer(request, response, { ...context, keep: keyed?.keep });
+  } catch (failure) {
+    if (keyed !== undefined && !response.headersSent) {
+      const { error, body } = problemAnswer(failure, { requestId, instance: target.pathname });
+      if (NOTHING_DONE.has(error.code)) await keyed.free();
+      else await keyed.keep({ status: error.status, body });
+    }
+    throw failure;
+  }
+}
+
+/** Puts the body where oRPC finds it. @returns its bytes, where it is JSON */
+async function readBody(
+  { limits }: ServerParts,
+  request: Request,
+  response: ServerResponse,
+  operation: Operation,
+): Promise<Buffer> {
+  // Who waits to be asked for the body is asked only now, when it is wanted.
+  if (request.headers.expect !== undefined) response.writeContinue();
+  if (operation.takesBytes) {
+    request.body = bytesOf(request, limits);
+    return Buffer.alloc(0);
+  }
+  const { bytes, value } = await readJson(request, limits);
+  request.body = value;
+  return bytes;
+}
+
+function fail(
+  parts: ServerParts,
+  request: Request,
+  response: ServerResponse,
+  known: Known,
+  failure: unknown,
+): void {
+  if (response.headersSent || response.destroyed) {
+    known.error = toSpacesError(failure);
+    response.destroy();
+    return;
+  }
+  known.error = sendProblem(request, response, failure, {
+    requestId: known.requestId,
+    instance: known.path === "" ? undefined : known.path,
+  });
+  if (known.error.status >= 500 && known.error.cause !== undefined) {
+    parts.log.error({ requestId: known.requestId, err: known.error.cause }, known.error.message);
+  }
+}
+
+function writeLog(
+  parts: ServerParts,
+  request: Request,
+  response: ServerResponse,
+  { requestId, path, actor, operation, error }: Known,
+  began: number,
+): void {
+  const aborted = !response.writableFinished;
+  const name = operation?.name;
+  parts.log.info(
+    {
+      requestId,
+      ...traceOf(request.headers.traceparent),
+      method: request.method,
+      path,
+      operation: name,
+      actor: actor?.id,
+      status: response.headersSent ? response.statusCode : undefined,
+      code: error?.code,
+      durationMs: Math.round((performance.now() - began) * 10) / 10,
+      ...(aborted ? { aborted } : {}),
+    },
+    "request",
+  );
+}
