@@ -38,6 +38,8 @@ describe.skipIf(!bubblewrap.usable)("a terminal", () => {
     await expect.poll(() => screen.text).toContain("50 100\r\nxterm-256color");
     await pty.write("sleep 60; echo not here\n");
     await pty.write("\x03");
+    // The terminal throws away what was typed ahead of an interrupt.
+    await expect.poll(() => screen.text).toContain("^C");
     await pty.write(new TextEncoder().encode("echo back: $?\n"));
     await expect.poll(() => screen.text).toMatch(/back: 130/);
     await pty.write("exit 7\n");

@@ -111,7 +111,7 @@ describe.skipIf(!bubblewrap.usable)("streams", () => {
       expect(seen + textOf(rest)).toBe("line 1\nline 2\nline 3\n");
     }
     const bad = await test.fetch(path, { headers: { "last-event-id": "9:x" } });
-    expect((await bad.json()).code).toBe("INVALID_INPUT");
+    expect(((await bad.json()) as { code: string }).code).toBe("INVALID_INPUT");
   });
 
   it("ends a stream with an error of the registry when its token is revoked", async () => {
