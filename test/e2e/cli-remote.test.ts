@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -91,6 +92,28 @@ describe.each(DRIVERS)("the command line and a server on $driver", ({ driver, us
       const shown = await home.json(["show", "box"], { env });
       expect(shown).toMatchObject({ driver, isRunning: true });
       expect(existsSync(join(home.home, "data"))).toBe(false);
+    });
+
+    it("copies files and trees to the server's spaces, between them, and back", async () => {
+      const file = await home.write("tree/sub/a.bin", randomBytes(3_000_000));
+      const tree = dirname(dirname(file));
+      for (const name of ["one", "two"]) await home.json(["create", name], { env });
+      for (const [from, to] of [
+        [tree, "one:tree"],
+        ["one:tree", "two:tree"],
+        ["two:tree", join(home.home, "back")],
+      ]) {
+        expect(await home.json(["cp", from ?? "", to ?? ""], { env })).toMatchObject({
+          files: 1,
+          bytes: 3_000_000,
+          failed: [],
+        });
+      }
+      const back = await readFile(join(home.home, "back", "sub", "a.bin"));
+      expect(back.equals(await readFile(file))).toBe(true);
+      const denied = await home.run(["files", "cat", "one", "../x"], { env });
+      expect(denied.stderr).toContain("[PATH_DENIED]");
+      for (const name of ["one", "two"]) await home.json(["delete", name], { env });
     });
 
     it("runs scripts here that drive spaces there", async () => {
