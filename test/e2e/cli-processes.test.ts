@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
+import { CLI, CliHome } from "../support/cli.js";
 import { dockerAvailability } from "../support/docker.js";
 import { ensureTestImage } from "../support/docker-image.js";
-import { CLI, CliHome } from "./cli-harness.js";
 
 const DRIVERS = [
   { driver: "bubblewrap", usable: (await bubblewrapAvailability()).usable },
@@ -18,24 +18,24 @@ interface Listed {
 
 describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) => {
   describe.skipIf(!usable)("usable here", () => {
-    let home: CliHome;
+    let cli: CliHome;
     let env: NodeJS.ProcessEnv;
-    const run = (...args: string[]) => home.run(args, { env });
-    const running = async () => (await home.json<Listed>(["ps", "box"], { env })).items;
+    const run = (...args: string[]) => cli.run(args, { env });
+    const running = async () => (await cli.json<Listed>(["ps", "box"], { env })).items;
 
     beforeAll(async () => {
-      home = await CliHome.create();
+      cli = await CliHome.make();
       env = { SPACES_DRIVER: driver };
       if (driver === "docker") env.SPACES_DEFAULT_IMAGE = await ensureTestImage();
-      await home.json(["create", "box", "--start"], { env });
+      await cli.json(["create", "box", "--start"], { env });
     });
     afterAll(async () => {
-      await home.json(["delete", "box", "--force"], { env });
-      await home[Symbol.asyncDispose]();
+      await cli.json(["delete", "box", "--force"], { env });
+      await cli[Symbol.asyncDispose]();
     });
 
     it("shows output while the command runs, and keeps nothing of it afterwards", async () => {
-      const started = home.start(
+      const started = cli.start(
         ["exec", "box", "-i", "-c", "echo ready; read x; echo $x; exit 4"],
         {
           env,
@@ -52,7 +52,7 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
     it("passes bytes through as they are, in both directions, and loses none", async () => {
       const bytes = randomBytes(3_000_000);
       const child = spawn(process.execPath, [CLI, "exec", "box", "--", "cat"], {
-        env: home.env(env),
+        env: { ...cli.env, ...env },
         stdio: ["pipe", "pipe", "inherit"],
       });
       child.stdin.end(bytes);
@@ -66,14 +66,14 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
         process.execPath,
         [CLI, "exec", "box", "-c", "while :; do echo y; done"],
         {
-          env: home.env(env),
+          env: { ...cli.env, ...env },
           stdio: ["ignore", "pipe", "ignore"],
         },
       );
       child.stdout.once("data", () => child.stdout.destroy());
       const code = await new Promise((resolve) => child.once("close", resolve));
       expect(code).toBe(141);
-      const sleeping = home.start(["exec", "box", "-c", "echo ready; sleep 100"], { env });
+      const sleeping = cli.start(["exec", "box", "-c", "echo ready; sleep 100"], { env });
       await sleeping.printed("ready");
       sleeping.child.kill("SIGINT");
       expect((await sleeping.ended).code).toBe(130);
@@ -95,7 +95,7 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
       expect(listed.stdout).toMatch(
         /^ID +PID +STATE +STARTED +COMMAND\n[0-9a-f]{12} +\d+ +running /,
       );
-      const following = home.start(["logs", "box", short, "--follow"], { env });
+      const following = cli.start(["logs", "box", short, "--follow"], { env });
       await following.printed("out\n");
       expect(await run("logs", "box", short)).toEqual({
         code: 0,
@@ -125,10 +125,10 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
     });
 
     it("shows asterisks in place of secrets", async () => {
-      await home.json(["fields", "set", "box", "api_key", "hunter2222"], { env });
+      await cli.json(["fields", "set", "box", "api_key", "hunter2222"], { env });
       const result = await run("exec", "box", "--", "echo", "it is hunter2222");
       expect(result).toEqual({ code: 0, stdout: "it is **********\n", stderr: "" });
-      await home.json(["fields", "set", "box", "api_key", ""], { env });
+      await cli.json(["fields", "set", "box", "api_key", ""], { env });
     });
 
     it("opens a port of the host that leads to a space, lists it and ends it", async () => {
@@ -142,7 +142,7 @@ describe.each(DRIVERS)("processes of a space, on $driver", ({ driver, usable }) 
       );
       expect((await run("ports", "stop", "box", port)).stderr).toContain("[FORWARD_NOT_FOUND]");
       expect((await run("ports", "stop", "box", port, "--host")).code).toBe(0);
-      expect(await home.json(["ports", "list", "box"], { env })).toEqual({ items: [] });
+      expect(await cli.json(["ports", "list", "box"], { env })).toEqual({ items: [] });
     });
   });
 });
@@ -157,12 +157,12 @@ async function freePort(): Promise<number> {
 }
 
 describe("processes and ports where they cannot be had", () => {
-  let home: CliHome;
+  let cli: CliHome;
   beforeAll(async () => {
-    home = await CliHome.create();
-    await home.json(["create", "box", "--start"]);
+    cli = await CliHome.make();
+    await cli.json(["create", "box", "--start"]);
   });
-  afterAll(() => home[Symbol.asyncDispose]());
+  afterAll(() => cli[Symbol.asyncDispose]());
 
   it.each([
     [["ps", "box"]],
@@ -170,7 +170,7 @@ describe("processes and ports where they cannot be had", () => {
     [["exec", "box", "-d", "--", "ls"]],
     [["ports", "open", "box", "3000"]],
   ])("says on the virtual driver that %j is not supported", async (args) => {
-    const result = await home.run(args);
+    const result = await cli.run(args);
     expect(result).toMatchObject({ code: 1, stdout: "" });
     expect(result.stderr).toContain("[UNSUPPORTED]");
   });
@@ -193,7 +193,7 @@ describe("processes and ports where they cannot be had", () => {
       [["ports", "stop", "box", port]],
     ]),
   ])("refuses %j with exit code 2", async (args) => {
-    const result = await home.run(args);
+    const result = await cli.run(args);
     expect(result).toMatchObject({ code: 2, stdout: "" });
     expect(result.stderr).toContain("INVALID_INPUT");
   });

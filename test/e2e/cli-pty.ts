@@ -3,7 +3,7 @@
  * type, resize and look at the screen.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { CLI } from "./cli-harness.js";
+import { CLI } from "../support/cli.js";
 
 /**
  * Holds the terminal. Reads lines `type <hex>` and `size <rows> <columns>` on stdin; writes what the

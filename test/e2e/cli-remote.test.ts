@@ -1,9 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
-import { CliHome, type CliProcess } from "./cli-harness.js";
+import { CliHome, type CliProcess } from "../support/cli.js";
 import { PtyProcess } from "./cli-pty.js";
 
 const bubblewrap = await bubblewrapAvailability();
@@ -22,7 +23,7 @@ class ServerHome implements AsyncDisposable {
   }
 
   static async open(driver: string): Promise<ServerHome> {
-    const server = new ServerHome(await CliHome.create(), driver);
+    const server = new ServerHome(await CliHome.make(), driver);
     await server.start();
     return server;
   }
@@ -71,7 +72,7 @@ describe.each(DRIVERS)("the command line and a server on $driver", ({ driver, us
 
     beforeAll(async () => {
       server = await ServerHome.open(driver);
-      home = await CliHome.create();
+      home = await CliHome.make();
       env = { SPACES_URL: server.url, SPACES_TOKEN: server.token };
     });
     afterAll(async () => {
@@ -90,11 +91,33 @@ describe.each(DRIVERS)("the command line and a server on $driver", ({ driver, us
       expect(missing.stderr).toContain("SPACE_NOT_FOUND");
       const shown = await home.json(["show", "box"], { env });
       expect(shown).toMatchObject({ driver, isRunning: true });
-      expect(existsSync(join(home.directory, "data"))).toBe(false);
+      expect(existsSync(join(home.home, "data"))).toBe(false);
+    });
+
+    it("copies files and trees to the server's spaces, between them, and back", async () => {
+      const file = await home.write("tree/sub/a.bin", randomBytes(3_000_000));
+      const tree = dirname(dirname(file));
+      for (const name of ["one", "two"]) await home.json(["create", name], { env });
+      for (const [from, to] of [
+        [tree, "one:tree"],
+        ["one:tree", "two:tree"],
+        ["two:tree", join(home.home, "back")],
+      ]) {
+        expect(await home.json(["cp", from ?? "", to ?? ""], { env })).toMatchObject({
+          files: 1,
+          bytes: 3_000_000,
+          failed: [],
+        });
+      }
+      const back = await readFile(join(home.home, "back", "sub", "a.bin"));
+      expect(back.equals(await readFile(file))).toBe(true);
+      const denied = await home.run(["files", "cat", "one", "../x"], { env });
+      expect(denied.stderr).toContain("[PATH_DENIED]");
+      for (const name of ["one", "two"]) await home.json(["delete", name], { env });
     });
 
     it("runs scripts here that drive spaces there", async () => {
-      const script = await home.file(
+      const script = await home.write(
         "drive.ts",
         `import spaces from "spaces";
         spaces.create("made", "default");
@@ -108,7 +131,7 @@ describe.each(DRIVERS)("the command line and a server on $driver", ({ driver, us
       const withDriver = await home.run(["run", script, "--driver", "virtual"], { env });
       expect(withDriver.code).not.toBe(0);
       expect(withDriver.stderr).toContain("UNSUPPORTED");
-      expect(existsSync(join(home.directory, "data"))).toBe(false);
+      expect(existsSync(join(home.home, "data"))).toBe(false);
     });
 
     it("refuses a wrong token, and says what to do", async () => {
@@ -128,7 +151,7 @@ describe("logging in", () => {
 
   beforeAll(async () => {
     server = await ServerHome.open("virtual");
-    home = await CliHome.create();
+    home = await CliHome.make();
   });
   afterAll(async () => {
     await home[Symbol.asyncDispose]();
@@ -143,7 +166,7 @@ describe("logging in", () => {
     const done = await home.run(login, { input: `${token}\n` });
     expect(done).toMatchObject({ code: 0, stdout: "" });
     expect(done.stderr).not.toContain(token);
-    const folder = join(home.directory, "config", "spaces");
+    const folder = join(home.home, "config", "spaces");
     expect((await stat(join(folder, "credentials.yaml"))).mode & 0o777).toBe(0o600);
     expect(await readFile(join(folder, "config.yaml"), "utf8")).not.toContain(token);
     expect(await home.json(["list"])).toEqual({ items: [] });
@@ -164,7 +187,7 @@ describe("logging in", () => {
   });
 
   it("asks for the token at a terminal, and does not show it", async () => {
-    const terminal = new PtyProcess(["login", server.url], home.env());
+    const terminal = new PtyProcess(["login", server.url], home.env);
     await terminal.sees(/Token for /);
     terminal.type(`${server.token}x\u007f\r`);
     await terminal.sees(/Logged in at /);
@@ -174,20 +197,19 @@ describe("logging in", () => {
   });
 
   it("keeps a token from a server that only a project's file names", async () => {
-    await home.file("spaces.config.yaml", `url: ${server.url.replace("127.0.0.1", "localhost")}\n`);
-    const refused = await home.run(["list", "--profile", "work"], {
-      env: { SPACES_TOKEN: server.token },
-    });
+    const text = `url: ${server.url.replace("127.0.0.1", "localhost")}\n`;
+    const cwd = dirname(await home.write("spaces.config.yaml", text));
+    const env = { SPACES_TOKEN: server.token };
+    const refused = await home.run(["list", "--profile", "work"], { cwd, env });
     expect(refused.code).toBe(0);
     await home.run(["config", "unset", "profile"]);
-    const listed = await home.run(["list"], { env: { SPACES_TOKEN: server.token } });
+    const listed = await home.run(["list"], { cwd, env });
     expect(listed.stderr).toMatch(/SPACES_TOKEN is not sent to .*spaces\.config\.yaml/);
-    await home.file("spaces.config.yaml", "bindng: local\n");
-    const mistaken = await home.run(["list"]);
+    await home.write("spaces.config.yaml", "bindng: local\n");
+    const mistaken = await home.run(["list"], { cwd });
     expect(mistaken.stderr).toMatch(/spaces\.config\.yaml:1:1: bindng: is no setting/);
     expect(mistaken.stderr).toContain("Did you mean binding?");
     expect(mistaken.code).toBe(2);
-    await home.file("spaces.config.yaml", "{}\n");
   });
 
   it("sets and unsets settings, and refuses what is none", async () => {
@@ -222,14 +244,14 @@ describe.skipIf(!bubblewrap.usable)("processes of a server", () => {
   let env: Record<string, string>;
   const terminals = new Set<PtyProcess>();
   const terminal = (...args: string[]): PtyProcess => {
-    const started = new PtyProcess(args, home.env(env));
+    const started = new PtyProcess(args, { ...home.env, ...env });
     terminals.add(started);
     return started;
   };
 
   beforeAll(async () => {
     server = await ServerHome.open("bubblewrap");
-    home = await CliHome.create();
+    home = await CliHome.make();
     env = { SPACES_URL: server.url, SPACES_TOKEN: server.token };
     await home.json(["create", "box", "--start"], { env });
   });

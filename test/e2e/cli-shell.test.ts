@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
+import { CliHome } from "../support/cli.js";
 import { dockerAvailability } from "../support/docker.js";
 import { ensureTestImage } from "../support/docker-image.js";
-import { CliHome } from "./cli-harness.js";
 import { PtyProcess } from "./cli-pty.js";
 
 const DRIVERS = [
@@ -16,12 +16,12 @@ interface Listed {
 
 describe.each(DRIVERS)("spaces in a terminal, on $driver", ({ driver, usable }) => {
   describe.skipIf(!usable)("usable here", () => {
-    let home: CliHome;
+    let cli: CliHome;
     let more: NodeJS.ProcessEnv;
     const open = new Set<PtyProcess>();
 
     const start = (...args: string[]): PtyProcess => {
-      const started = new PtyProcess(args, home.env(more));
+      const started = new PtyProcess(args, { ...cli.env, ...more });
       open.add(started);
       return started;
     };
@@ -31,21 +31,21 @@ describe.each(DRIVERS)("spaces in a terminal, on $driver", ({ driver, usable }) 
       await started.sees(/ready> /);
       return started;
     };
-    const processes = async () => (await home.json<Listed>(["ps", "box"], { env: more })).items;
+    const processes = async () => (await cli.json<Listed>(["ps", "box"], { env: more })).items;
 
     beforeAll(async () => {
-      home = await CliHome.create();
+      cli = await CliHome.make();
       more = { SPACES_DRIVER: driver };
       if (driver === "docker") more.SPACES_DEFAULT_IMAGE = await ensureTestImage();
-      await home.json(["create", "box", "--start"], { env: more });
+      await cli.json(["create", "box", "--start"], { env: more });
     });
     afterEach(() => {
       for (const started of open) started.kill();
       open.clear();
     });
     afterAll(async () => {
-      await home.json(["delete", "box", "--force"], { env: more });
-      await home[Symbol.asyncDispose]();
+      await cli.json(["delete", "box", "--force"], { env: more });
+      await cli[Symbol.asyncDispose]();
     });
 
     it("passes keys, the terminal's kind and the exit code of the shell", async () => {
@@ -97,7 +97,7 @@ describe.each(DRIVERS)("spaces in a terminal, on $driver", ({ driver, usable }) 
 
     it("gives the terminal back when the space is stopped meanwhile", async () => {
       const terminal = await shell();
-      await home.json(["restart", "box"], { env: more });
+      await cli.json(["restart", "box"], { env: more });
       const end = await terminal.ended;
       expect(end.restored).toBe(true);
       expect(end.code).not.toBe(0);

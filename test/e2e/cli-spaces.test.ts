@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CliHome } from "./cli-harness.js";
+import { CliHome } from "../support/cli.js";
 
-let home: CliHome;
+let cli: CliHome;
 beforeAll(async () => {
-  home = await CliHome.create();
+  cli = await CliHome.make();
 });
-afterAll(() => home[Symbol.asyncDispose]());
+afterAll(() => cli[Symbol.asyncDispose]());
 
 const TEMPLATE = `name: app
 description: An application
@@ -22,7 +22,7 @@ interface Listed {
 
 describe("the life of a space", () => {
   it("goes from create to delete, each step as JSON", async () => {
-    const created = await home.json([
+    const created = await cli.json([
       ...["create", "life", "--description", "a test", "--shell", "sh", "--driver", "virtual"],
       ...["--env", "A=1=2", "--env", "B=", "--metadata", "team=x"],
     ]);
@@ -37,51 +37,51 @@ describe("the life of a space", () => {
       env: { A: "1=2", B: "" },
       metadata: { team: "x" },
     });
-    expect(await home.json(["start", "life"])).toMatchObject({ status: "running" });
-    expect(await home.json(["restart", "life"])).toMatchObject({ status: "running" });
-    const listed = await home.json<Listed>(["list", "--status", "running"]);
+    expect(await cli.json(["start", "life"])).toMatchObject({ status: "running" });
+    expect(await cli.json(["restart", "life"])).toMatchObject({ status: "running" });
+    const listed = await cli.json<Listed>(["list", "--status", "running"]);
     expect(listed.items.map((space) => space.name)).toEqual(["life"]);
-    expect(await home.json(["show", created.id as string])).toMatchObject({
+    expect(await cli.json(["show", created.id as string])).toMatchObject({
       name: "life",
-      workspace: expect.stringContaining(home.directory),
+      workspace: expect.stringContaining(cli.home),
     });
-    expect(await home.json(["stop", "life"])).toMatchObject({ status: "stopped" });
-    expect(await home.json(["delete", "life", "--dry-run"])).toEqual({
+    expect(await cli.json(["stop", "life"])).toMatchObject({ status: "stopped" });
+    expect(await cli.json(["delete", "life", "--dry-run"])).toEqual({
       items: [{ space: "life", deleted: false, dryRun: true }],
     });
-    expect(await home.json(["delete", "life", "--yes"])).toEqual({
+    expect(await cli.json(["delete", "life", "--yes"])).toEqual({
       items: [{ space: "life", deleted: true }],
     });
-    expect(await home.json(["list"])).toEqual({ items: [] });
+    expect(await cli.json(["list"])).toEqual({ items: [] });
   });
 
   it("prints for people: the id on stdout, notes on stderr, nothing but data with --quiet", async () => {
-    const created = await home.run(["create", "people", "--start"]);
+    const created = await cli.run(["create", "people", "--start"]);
     expect(created.stdout).toMatch(/^spc_[0-9a-v]{20}\n$/);
     expect(created.stderr).toBe("Created and started people from template default on virtual.\n");
-    const listed = await home.run(["list"]);
+    const listed = await cli.run(["list"]);
     expect(listed.stdout).toMatch(/^NAME +STATUS +DRIVER .*\npeople +running +virtual /);
-    expect((await home.run(["show", "people"])).stdout).toMatch(/^workspace: +\/.+$/m);
-    expect(await home.run(["stop", "people", "--quiet"])).toEqual({
+    expect((await cli.run(["show", "people"])).stdout).toMatch(/^workspace: +\/.+$/m);
+    expect(await cli.run(["stop", "people", "--quiet"])).toEqual({
       code: 0,
       stdout: "",
       stderr: "",
     });
-    expect(await home.run(["-q", "delete", "people"])).toMatchObject({ code: 0, stderr: "" });
+    expect(await cli.run(["-q", "delete", "people"])).toMatchObject({ code: 0, stderr: "" });
   });
 
   it("is started once when two processes start it at the same time", async () => {
-    await home.json(["create", "twice"]);
-    const both = await Promise.all([home.json(["start", "twice"]), home.json(["start", "twice"])]);
+    await cli.json(["create", "twice"]);
+    const both = await Promise.all([cli.json(["start", "twice"]), cli.json(["start", "twice"])]);
     expect(both.map((space) => space.status)).toEqual(["running", "running"]);
     expect(both[0].startedAt).toBe(both[1].startedAt);
-    await home.json(["delete", "twice", "--force"]);
+    await cli.json(["delete", "twice", "--force"]);
   });
 
   it("deletes what it can and reports the rest", async () => {
-    await home.json(["create", "first"]);
-    await home.json(["create", "second", "--start"]);
-    const result = await home.run(["delete", "first", "missing", "second", "--json"]);
+    await cli.json(["create", "first"]);
+    await cli.json(["create", "second", "--start"]);
+    const result = await cli.run(["delete", "first", "missing", "second", "--json"]);
     expect(result.code).toBe(1);
     expect(JSON.parse(result.stdout).items).toEqual([
       { space: "first", deleted: true },
@@ -93,7 +93,7 @@ describe("the life of a space", () => {
       .split("\n")
       .map((line) => JSON.parse(line).error.code);
     expect(codes).toEqual(["SPACE_NOT_FOUND", "SPACE_RUNNING"]);
-    await home.json(["delete", "second", "-f"]);
+    await cli.json(["delete", "second", "-f"]);
   });
 
   it.each([
@@ -114,14 +114,14 @@ describe("the life of a space", () => {
     [["list", "--limit", "0"], 2, "INVALID_INPUT"],
     [["list", "--status", "nope"], 2, "INVALID_INPUT"],
   ])("refuses %j with exit code %i and leaves nothing behind", async (args, code, error) => {
-    const result = await home.run([...args.slice(0, 1), "--json", ...args.slice(1)]);
+    const result = await cli.run([...args.slice(0, 1), "--json", ...args.slice(1)]);
     expect(result.code).toBe(code);
     expect(JSON.parse(result.stderr).error.code).toBe(error);
-    expect(await home.json(["list"])).toEqual({ items: [] });
+    expect(await cli.json(["list"])).toEqual({ items: [] });
   });
 
   it("says that the store cannot be used, with exit code 125", async () => {
-    const result = await home.run(["list"], { env: { SPACES_HOME: "/dev/null/nowhere" } });
+    const result = await cli.run(["list"], { env: { SPACES_HOME: "/dev/null/nowhere" } });
     expect(result.code).toBe(125);
     expect(result.stderr).toContain("[STORE_UNAVAILABLE]");
     expect(result.stderr).not.toMatch(/^\s+at /m);
@@ -130,21 +130,21 @@ describe("the life of a space", () => {
 
 describe("spaces exec", () => {
   beforeAll(async () => {
-    await home.json(["create", "box", "--start"]);
+    await cli.json(["create", "box", "--start"]);
   });
   afterAll(async () => {
-    await home.json(["delete", "box", "--force"]);
+    await cli.json(["delete", "box", "--force"]);
   });
 
   it("executes arguments as they are and passes streams and exit code through", async () => {
-    expect(
-      await home.run(["exec", "box", "--", "printf", "%s|", "a b", "$HOME", "--json"]),
-    ).toEqual({
-      code: 0,
-      stdout: "a b|$HOME|--json|",
-      stderr: "",
-    });
-    expect(await home.run(["exec", "box", "-c", "echo out; echo err >&2; exit 3"])).toEqual({
+    expect(await cli.run(["exec", "box", "--", "printf", "%s|", "a b", "$HOME", "--json"])).toEqual(
+      {
+        code: 0,
+        stdout: "a b|$HOME|--json|",
+        stderr: "",
+      },
+    );
+    expect(await cli.run(["exec", "box", "-c", "echo out; echo err >&2; exit 3"])).toEqual({
       code: 3,
       stdout: "out\n",
       stderr: "err\n",
@@ -153,21 +153,21 @@ describe("spaces exec", () => {
 
   it("passes standard input, environment and working directory", async () => {
     const input = "one\ntwo\n";
-    expect(await home.run(["exec", "box", "--", "cat"], { input })).toMatchObject({
+    expect(await cli.run(["exec", "box", "--", "cat"], { input })).toMatchObject({
       stdout: input,
     });
-    expect(await home.run(["exec", "box", "--no-stdin", "--", "cat"], { input })).toMatchObject({
+    expect(await cli.run(["exec", "box", "--no-stdin", "--", "cat"], { input })).toMatchObject({
       code: 0,
       stdout: "",
     });
-    await home.run(["exec", "box", "--", "mkdir", "-p", "sub"]);
+    await cli.run(["exec", "box", "--", "mkdir", "-p", "sub"]);
     const where = ["--workdir", "/workspace/sub", "--env", "GREETING=hi"];
-    const result = await home.run(["exec", "box", ...where, "-c", "pwd; echo $GREETING"]);
+    const result = await cli.run(["exec", "box", ...where, "-c", "pwd; echo $GREETING"]);
     expect(result.stdout).toBe("/workspace/sub\nhi\n");
   });
 
   it("prints the whole result with --json", async () => {
-    const result = await home.run(["exec", "box", "--json", "-c", "echo out; exit 5"]);
+    const result = await cli.run(["exec", "box", "--json", "-c", "echo out; exit 5"]);
     expect(result.code).toBe(5);
     expect(JSON.parse(result.stdout)).toMatchObject({
       exitCode: 5,
@@ -178,18 +178,18 @@ describe("spaces exec", () => {
   });
 
   it("ends with 124 after a timeout and 127 for a program that is not there", async () => {
-    const slow = await home.run(["exec", "box", "--timeout", "200ms", "-c", "sleep 60"]);
+    const slow = await cli.run(["exec", "box", "--timeout", "200ms", "-c", "sleep 60"]);
     expect(slow.code).toBe(124);
     expect(slow.stderr).toContain("[COMMAND_TIMEOUT]");
-    const missing = await home.run(["exec", "box", "--", "no-such-program"]);
+    const missing = await cli.run(["exec", "box", "--", "no-such-program"]);
     expect(missing.code).toBe(127);
     expect(missing.stderr).toContain("[COMMAND_NOT_FOUND]");
   });
 
   it("needs one command", async () => {
-    expect((await home.run(["exec", "box"])).code).toBe(2);
-    expect((await home.run(["exec", "box", "-c", "ls", "--", "ls"])).code).toBe(2);
-    const unknown = await home.run(["exec", "box", "ls", "-la"]);
+    expect((await cli.run(["exec", "box"])).code).toBe(2);
+    expect((await cli.run(["exec", "box", "-c", "ls", "--", "ls"])).code).toBe(2);
+    const unknown = await cli.run(["exec", "box", "ls", "-la"]);
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toContain("--");
   });
@@ -197,66 +197,66 @@ describe("spaces exec", () => {
 
 describe("templates, fields and scripts", () => {
   it("applies, shows, uses and deletes a template with fields", async () => {
-    const file = await home.file("app.yaml", TEMPLATE);
-    expect(await home.json(["templates", "apply", "-f", file])).toEqual({
+    const file = await cli.write("app.yaml", TEMPLATE);
+    expect(await cli.json(["templates", "apply", "-f", file])).toEqual({
       items: [{ name: "app", result: "created" }],
     });
-    const again = await home.json(["templates", "apply", "-f", "-"], { input: TEMPLATE });
+    const again = await cli.json(["templates", "apply", "-f", "-"], { input: TEMPLATE });
     expect(again).toEqual({ items: [{ name: "app", result: "unchanged" }] });
-    const listed = await home.json<Listed>(["templates", "list"]);
+    const listed = await cli.json<Listed>(["templates", "list"]);
     expect(listed.items.map((template) => template.name)).toContain("app");
-    expect(await home.json(["templates", "show", "app"])).toMatchObject({
+    expect(await cli.json(["templates", "show", "app"])).toMatchObject({
       name: "app",
       source: expect.stringContaining(TEMPLATE.trim()),
     });
-    expect((await home.run(["templates", "show", "app"])).stdout).toBe(TEMPLATE);
+    expect((await cli.run(["templates", "show", "app"])).stdout).toBe(TEMPLATE);
 
-    await home.json(["create", "fielded", "--template", "app", "--field", "branch=dev"]);
-    expect(await home.json(["fields", "get", "fielded", "branch"])).toEqual({ value: "dev" });
-    await home.json(["fields", "set", "fielded", "token", "-"], { input: "s3cret\n" });
-    expect((await home.run(["fields", "get", "fielded", "token"])).stdout).toBe("s3cret\n");
-    const fields = await home.json<Listed>(["fields", "list", "fielded"]);
+    await cli.json(["create", "fielded", "--template", "app", "--field", "branch=dev"]);
+    expect(await cli.json(["fields", "get", "fielded", "branch"])).toEqual({ value: "dev" });
+    await cli.json(["fields", "set", "fielded", "token", "-"], { input: "s3cret\n" });
+    expect((await cli.run(["fields", "get", "fielded", "token"])).stdout).toBe("s3cret\n");
+    const fields = await cli.json<Listed>(["fields", "list", "fielded"]);
     expect(fields.items).toMatchObject([
       { name: "branch", value: "dev" },
       { name: "token", value: "***", secret: true },
     ]);
-    expect((await home.run(["fields", "list", "fielded"])).stdout).not.toContain("s3cret");
+    expect((await cli.run(["fields", "list", "fielded"])).stdout).not.toContain("s3cret");
 
-    const used = await home.run(["templates", "delete", "app", "--json"]);
+    const used = await cli.run(["templates", "delete", "app", "--json"]);
     expect(JSON.parse(used.stderr).error.code).toBe("TEMPLATE_IN_USE");
-    await home.json(["delete", "fielded"]);
-    expect(await home.json(["templates", "delete", "app"])).toEqual({
+    await cli.json(["delete", "fielded"]);
+    expect(await cli.json(["templates", "delete", "app"])).toEqual({
       template: "app",
       deleted: true,
     });
   });
 
   it("names file, line and column of a template that is not valid", async () => {
-    const file = await home.file("bad.yaml", "name: bad\nnetwork: sideways\n");
-    const result = await home.run(["templates", "apply", "-f", file]);
+    const file = await cli.write("bad.yaml", "name: bad\nnetwork: sideways\n");
+    const result = await cli.run(["templates", "apply", "-f", file]);
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/bad\.yaml:2:\d+/);
-    expect((await home.run(["templates", "apply", "-f", "gone.yaml"])).code).toBe(2);
-    expect((await home.run(["templates", "apply"])).code).toBe(2);
+    expect((await cli.run(["templates", "apply", "-f", "gone.yaml"])).code).toBe(2);
+    expect((await cli.run(["templates", "apply"])).code).toBe(2);
   });
 
   it("saves, lists, shows, runs and deletes a script", async () => {
-    const file = await home.file("hello.js", 'console.log("hello");\n');
-    expect(await home.json(["scripts", "save", file, "--description", "greets"])).toMatchObject({
+    const file = await cli.write("hello.js", 'console.log("hello");\n');
+    expect(await cli.json(["scripts", "save", file, "--description", "greets"])).toMatchObject({
       name: "hello",
       language: "javascript",
       description: "greets",
     });
-    const listed = await home.json<Listed>(["scripts", "list"]);
+    const listed = await cli.json<Listed>(["scripts", "list"]);
     expect(listed.items).toMatchObject([{ name: "hello", description: "greets" }]);
-    expect((await home.run(["scripts", "show", "hello"])).stdout).toBe('console.log("hello");\n');
-    expect(await home.json(["scripts", "show", "hello"])).toMatchObject({ name: "hello" });
-    expect(await home.json(["scripts", "run", "hello"])).toMatchObject({
+    expect((await cli.run(["scripts", "show", "hello"])).stdout).toBe('console.log("hello");\n');
+    expect(await cli.json(["scripts", "show", "hello"])).toMatchObject({ name: "hello" });
+    expect(await cli.json(["scripts", "run", "hello"])).toMatchObject({
       exitCode: 0,
       output: "hello\n",
     });
-    expect(await home.json(["scripts", "delete", "hello"])).toMatchObject({ deleted: true });
-    expect((await home.run(["scripts", "show", "hello"])).code).toBe(1);
-    expect((await home.run(["scripts", "save", "-"], { input: "1" })).code).toBe(2);
+    expect(await cli.json(["scripts", "delete", "hello"])).toMatchObject({ deleted: true });
+    expect((await cli.run(["scripts", "show", "hello"])).code).toBe(1);
+    expect((await cli.run(["scripts", "save", "-"], { input: "1" })).code).toBe(2);
   });
 });

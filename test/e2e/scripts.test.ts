@@ -78,11 +78,13 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
 
     it("stop-idle leaves a space in which a command runs", async () => {
       await create("busy", "--start");
-      const busy = cli.run(["exec", "busy", "--", "sleep", "2"]);
+      const waiting = "until [ -e done ]; do sleep 0.05; done";
+      const busy = cli.run(["exec", "busy", "-c", waiting]);
       const activity = async () =>
         (await cli.json<{ activity?: string }>(["show", "busy"])).activity;
       await expect.poll(activity, { timeout: 20_000, interval: 20 }).toBe("busy");
       const result = await cli.run(["run", "scripts/stop-idle.ts", "0"]);
+      expect(await cli.run(["files", "put", "busy", "-", "done"])).toMatchObject({ code: 0 });
       expect(result).toMatchObject({ code: 0, stdout: "" });
       expect(await busy).toMatchObject({ code: 0 });
       expect(await status("busy")).toBe("running");

@@ -21,14 +21,24 @@ export async function drivers(): Promise<readonly { driver: string; available: b
 
 export interface CliResult {
   readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+  /** What ended the process, where a signal did. */
+  readonly signal?: NodeJS.Signals | undefined;
   readonly stdout: string;
   readonly stderr: string;
 }
 
+/** A running command line. */
+export interface CliProcess {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CliResult>;
+  /** Resolves when stdout has held this text; rejects when the process ends without. */
+  printed(text: string): Promise<void>;
+}
+
 export interface CliOptions {
+  /** Text for standard input, which is empty without it. */
   readonly input?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Working directory; the repository's when absent. */
   readonly cwd?: string;
   /** Called with the running process, such as to kill it. */
@@ -48,6 +58,7 @@ export interface ScriptOptions extends CliOptions {
 export class CliHome implements AsyncDisposable {
   readonly home: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #running = new Set<ChildProcess>();
   #scripts = 0;
 
   private constructor(home: string, env: Readonly<Record<string, string>>) {
@@ -56,7 +67,6 @@ export class CliHome implements AsyncDisposable {
       SPACES_HOME: join(home, "data"),
       XDG_CACHE_HOME: join(home, "cache"),
       XDG_CONFIG_HOME: join(home, "config"),
-      NO_COLOR: "1",
       ...env,
     };
   }
@@ -70,9 +80,11 @@ export class CliHome implements AsyncDisposable {
     );
   }
 
-  /** The environment that commands are run with. */
+  /** The environment that commands are run with: no server, and nothing on how output is to look. */
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, ...this.#env };
+    const { FORCE_COLOR, NO_COLOR, CI, SPACES_DEBUG, SPACES_URL, SPACES_TOKEN, ...rest } =
+      process.env;
+    return { ...rest, ...this.#env };
   }
 
   /** Writes a file below this home; gives its path. */
@@ -83,29 +95,54 @@ export class CliHome implements AsyncDisposable {
     return path;
   }
 
-  /** Runs `spaces …` to its end. */
-  run(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  /** Starts `spaces …`. */
+  start(args: readonly string[], options: CliOptions = {}): CliProcess {
     const child = spawn(process.execPath, [CLI, ...args], {
       cwd: options.cwd ?? ROOT,
       env: { ...this.env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
+    this.#running.add(child);
+    const texts = { stdout: "", stderr: "" };
+    const waiting = new Set<() => void>();
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      texts.stdout += text;
+      for (const check of waiting) check();
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      texts.stderr += text;
     });
     // A command that ends without reading its input closes the pipe: that is its right.
-    child.stdin.on("error", () => child.stdin.destroy());
-    child.stdin.end(options.input ?? "");
+    child.stdin?.on("error", () => child.stdin?.destroy());
+    child.stdin?.end(options.input);
     options.onStart?.(child);
-    return new Promise((resolve, reject) => {
-      child.on("error", reject);
-      child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+    const ended = new Promise<CliResult>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => {
+        this.#running.delete(child);
+        resolve({ code, signal: signal ?? undefined, ...texts });
+      });
     });
+    const printed = (text: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          if (!texts.stdout.includes(text)) return;
+          waiting.delete(check);
+          resolve();
+        };
+        waiting.add(check);
+        check();
+        void ended.then(
+          (result) => reject(new Error(`It ended without "${text}": ${JSON.stringify(result)}`)),
+          reject,
+        );
+      });
+    return { child, ended, printed };
+  }
+
+  /** Runs `spaces …` to its end. */
+  run(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+    return this.start(args, options).ended;
   }
 
   /** Saves a script in a file of its own and runs it with `spaces run`. */
@@ -125,16 +162,22 @@ export class CliHome implements AsyncDisposable {
     return result.stdout.split("\n").slice(0, -1);
   }
 
-  /** Runs `spaces … --json` and gives what it prints. */
-  async json<T>(args: readonly string[]): Promise<T> {
-    const result = await this.run([...args, "--json"]);
-    if (result.code !== 0) throw new Error(`spaces ${args.join(" ")}: ${result.stderr}`);
+  /** Runs `spaces --json …`, which has to end well, and gives what it prints. */
+  async json<T = Record<string, unknown>>(
+    args: readonly string[],
+    options: CliOptions = {},
+  ): Promise<T> {
+    const result = await this.run(["--json", ...args], options);
+    if (result.code !== 0) throw new Error(`spaces ${args.join(" ")}: ${JSON.stringify(result)}`);
     return JSON.parse(result.stdout) as T;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { items } = await this.json<{ items: { name: string }[] }>(["list"]);
-    for (const { name } of items) await this.run(["delete", name, "--force"]);
-    await rm(this.home, { recursive: true, force: true });
+    for (const child of this.#running) child.kill("SIGKILL");
+    // A test may have left a profile that leads to a server.
+    const local = ["--binding", "local"];
+    const { items } = await this.json<{ items: { name: string }[] }>([...local, "list"]);
+    for (const { name } of items) await this.run([...local, "delete", name, "--force"]);
+    await rm(this.home, { recursive: true, force: true, maxRetries: 3 });
   }
 }
