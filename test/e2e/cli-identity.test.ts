@@ -1,11 +1,11 @@
 /** Users, roles, tokens and times to live on the command line. */
 import { userInfo } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CliHome } from "./cli-harness.js";
+import { CliHome } from "../support/cli.js";
 
 let home: CliHome;
 beforeAll(async () => {
-  home = await CliHome.create();
+  home = await CliHome.make();
 });
 afterAll(() => home[Symbol.asyncDispose]());
 
