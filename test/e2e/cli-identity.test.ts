@@ -108,7 +108,7 @@ describe("a time to live", () => {
   });
 
   it("is set and extended by scripts", async () => {
-    const script = await home.file(
+    const script = await home.write(
       "ttl.ts",
       `import spaces from "spaces";
        spaces.create("brief", "default", { ttl: 60 });
@@ -122,7 +122,7 @@ describe("a time to live", () => {
 
 describe("spaces scripts run --grant", () => {
   it("runs a stored script with no more than that", async () => {
-    const script = await home.file(
+    const script = await home.write(
       "look.ts",
       `import spaces from "spaces";
        console.log(spaces.list().length);
