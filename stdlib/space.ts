@@ -67,6 +67,7 @@ export const {
   start,
   stop,
   restart,
+  extend,
   is_running,
   isRunning,
   get,

@@ -15,6 +15,7 @@ export const {
   start,
   stop,
   restart,
+  extend,
   is_running,
   isRunning,
   list,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { get } from "node:https";
@@ -6,13 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { canMakeCertificates, makeCertificate } from "../../test/support/certificates.js";
 import { CLI } from "../../test/support/cli.js";
 import { openTestServer } from "./test-server.js";
 
 const codeOf = async (response: Response): Promise<string> =>
   ((await response.json()) as { code: string }).code;
 
-const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
+const hasOpenssl = await canMakeCertificates();
 
 let dataDir: string;
 beforeEach(async () => {
@@ -96,12 +97,7 @@ describe("spaces serve", () => {
   });
 
   it.skipIf(!hasOpenssl)("serves over TLS 1.2 and newer", async () => {
-    const [cert, key] = [join(dataDir, "c.pem"), join(dataDir, "k.pem")];
-    execFileSync("openssl", [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
-      ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-      ...["-days", "2", "-keyout", key, "-out", cert],
-    ]);
+    const { cert, key } = await makeCertificate(dataDir, "DNS:localhost");
     const { child, ready, exited } = await serve("--tls-cert", cert, "--tls-key", key);
     const { port } = new URL(ready.trim());
     const ca = await readFile(cert);

@@ -71,7 +71,7 @@ describe("a script that does not end", () => {
     ["a loop that swallows errors", "for (;;) { try { for (;;); } catch {} }"],
   ])("%s is stopped at its time limit", async (_, source) => {
     const result = await cli.script(source, { flags: ["--timeout", "400ms"] });
-    expect(result).toMatchObject({ code: 124, signal: null, stdout: "" });
+    expect(result).toMatchObject({ code: 124, signal: undefined, stdout: "" });
     expect(result.stderr).toContain("[SCRIPT_TIMEOUT]");
   });
 
@@ -94,7 +94,7 @@ describe("a script that does not end", () => {
       const result = await cli.script("console.log('ready'); while (true) {}", {
         onStart: (child) => child.stdout?.once("data", () => child.kill(signal)),
       });
-      expect(result).toMatchObject({ code, signal: null, stdout: "ready\n", stderr: "" });
+      expect(result).toMatchObject({ code, signal: undefined, stdout: "ready\n", stderr: "" });
     }
   });
 
@@ -145,7 +145,7 @@ describe("a script that takes memory", () => {
     ],
   ])("%s ends with a memory error, and the host stays below its cap", async (_, source) => {
     const result = await withPeak(source, { flags: ["--timeout", "20s"] });
-    expect(result).toMatchObject({ code: 1, signal: null, stdout: "" });
+    expect(result).toMatchObject({ code: 1, signal: undefined, stdout: "" });
     expect(result.stderr).toContain("[SCRIPT_MEMORY]");
     expect((result.peakBytes - baseline) / MEBIBYTE).toBeLessThan(64 + 32);
   });
@@ -217,7 +217,7 @@ describe("a script that takes memory", () => {
 
   it("recursion that nobody catches ends the script with code 1", async () => {
     const result = await cli.script("const f = () => f();\nf();\n");
-    expect(result).toMatchObject({ code: 1, signal: null });
+    expect(result).toMatchObject({ code: 1, signal: undefined });
     expect(result.stderr).toContain("[SCRIPT_FAILED]");
   });
 });
@@ -337,7 +337,7 @@ describe("what a script throws", () => {
     ["in a microtask", "queueMicrotask(() => { throw new Error('x'); });"],
   ])("%s: the script fails with code 1", async (_, source) => {
     const result = await cli.script(source);
-    expect(result).toMatchObject({ code: 1, signal: null, stdout: "" });
+    expect(result).toMatchObject({ code: 1, signal: undefined, stdout: "" });
     expect(result.stderr).toMatch(/^error: /);
     expect(result.stderr).not.toContain("[SCRIPT_MEMORY]");
     expect(result.stderr).not.toMatch(/\[INTERNAL]|did not end within/);

@@ -1,13 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer as createHttp, request as httpRequest, type Server } from "node:http";
 import { createServer as createTls } from "node:https";
 import { type AddressInfo, connect, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocketServer } from "ws";
+import { canMakeCertificates, makeCertificate } from "../../../test/support/certificates.js";
 import { openRemote } from "./remote.js";
 import { parseServerUrl } from "./server-address.js";
 import { type Answer, json, TestServer } from "./test-server.js";
@@ -295,10 +294,7 @@ describe("a proxy of the environment", () => {
   });
 });
 
-const openssl = await promisify(execFile)("openssl", ["version"]).then(
-  () => true,
-  () => false,
-);
+const openssl = await canMakeCertificates();
 
 describe.skipIf(!openssl)("a server with TLS", () => {
   let directory: string;
@@ -307,14 +303,9 @@ describe.skipIf(!openssl)("a server with TLS", () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "spaces-tls-"));
-    const files = ["-keyout", join(directory, "key.pem"), "-out", join(directory, "cert.pem")];
-    await promisify(execFile)("openssl", [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-      ...["-subj", "/CN=spaces.test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"],
-      ...files,
-    ]);
-    key = await readFile(join(directory, "key.pem"), "utf8");
-    cert = await readFile(join(directory, "cert.pem"), "utf8");
+    const files = await makeCertificate(directory, "IP:127.0.0.1");
+    key = await readFile(files.key, "utf8");
+    cert = await readFile(files.cert, "utf8");
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
