@@ -352,6 +352,10 @@ export class ScriptRun implements EngineHost, StopCheck {
     if (outcome.kind !== "failed") {
       return outcome;
     }
+    if (this.#sandbox.broken) {
+      // A host call lacked memory; the guest was then interrupted, and that is all it could tell.
+      return { kind: "memory" };
+    }
     const { name, message } = JSON.parse(outcome.error) as { name?: unknown; message?: unknown };
     const nothing = name === "Uncaught" && (message === "null" || message === "");
     return nothing || (name === "InternalError" && message === "out of memory")
