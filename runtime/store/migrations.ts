@@ -191,7 +191,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   },
 };
 
-export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1);
+export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1) ?? "";
 
 export const migrationProvider: MigrationProvider = {
   getMigrations: async () => ({ ...migrations }),

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore } from "./store.js";
 
@@ -31,6 +32,16 @@ describe("openStore", () => {
       expect(await store.selectFrom("spaces").selectAll().execute()).toEqual([]);
       await store.destroy();
     }
+  });
+
+  it("leaves a store alone that a newer version has changed", async () => {
+    const store = await openStore(dir);
+    await sql`insert into kysely_migration values ('9999-later', '2100-01-01')`.execute(store);
+    await store.destroy();
+    await expect(openStore(dir)).rejects.toMatchObject({
+      name: "StoreError",
+      reason: "a newer version of spaces has changed it",
+    });
   });
 
   it("commits what it did after it has waited for another's lock", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Kysely, Migrator, sql } from "kysely";
 import Database from "libsql";
 import { LibsqlDialect, retryWhileBusy } from "./dialect.js";
-import { storeErrorFrom } from "./errors.js";
+import { StoreError, storeErrorFrom } from "./errors.js";
 import { LATEST_MIGRATION, migrationProvider } from "./migrations.js";
 import type { Tables } from "./tables.js";
 
@@ -47,7 +47,12 @@ function openFile(dataDir: string): InstanceType<typeof Database> {
 }
 
 async function migrate(store: Store): Promise<void> {
-  if ((await appliedMigration(store)) === LATEST_MIGRATION) return;
+  const applied = await appliedMigration(store);
+  if (applied === LATEST_MIGRATION) return;
+  // Migrations only go forward, and what a later one made is not for this version to write to.
+  if (applied !== undefined && applied > LATEST_MIGRATION) {
+    throw new StoreError("NEWER", "a newer version of spaces has changed it", undefined);
+  }
   const migrator = new Migrator({ db: store, provider: migrationProvider });
   const { error } = await migrator.migrateToLatest();
   // Another process may have migrated at the same time: what counts is the version reached.
