@@ -123,9 +123,11 @@ describe("the commands in the documents", () => {
     const portable = template?.text.replace(/^(driver|image|network|resources):.*\n/gm, "") ?? "";
     await cli.write("web.yaml", portable.replace(/^setup:.*$/m, ""));
     const failed: string[] = [];
-    // Terminals, background processes and ports need another driver, and have tests of their own.
+    // Terminals, background processes and ports need another driver, servers a port that is free;
+    // all have tests of their own.
+    const elsewhere = ["shell", "ports", "serve", "login"];
     const everywhere = ({ words }: (typeof commands)[number]) =>
-      !["shell", "ports"].includes(words[0] ?? "") && !words.includes("-d");
+      !elsewhere.includes(words[0] ?? "") && !words.includes("-d");
     const shown = commands.filter(({ page }) => page === "README.md");
     for (const { words } of shown.filter(everywhere)) {
       const result = await cli.run(words, { cwd });
