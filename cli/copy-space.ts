@@ -1,4 +1,5 @@
 /** A space as a place to copy files from and to. Used by `spaces cp` and `spaces files`. */
+import { sha256OfDigest } from "../runtime/contract/content-digest.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import type { FileInfo } from "../runtime/contract/files.js";
@@ -164,7 +165,7 @@ export async function openDownload(
   return {
     chunks: chunksOf(reader),
     size: Number(headers["content-length"]),
-    sha256: sha256Of(headers["content-digest"]),
+    sha256: requireSha256(headers["content-digest"]),
     async [Symbol.asyncDispose]() {
       signal.removeEventListener("abort", stop);
       await cancel();
@@ -181,13 +182,12 @@ async function* chunksOf(reader: ReadableStreamDefaultReader<unknown>): AsyncGen
   }
 }
 
-/** The hash of a `content-digest` header, in hexadecimal. */
-function sha256Of(header: string): string {
-  const base64 = /(?:^|[\s,])sha-256=:([A-Za-z0-9+/=]{44}):/.exec(header)?.[1];
-  if (base64 === undefined) {
+function requireSha256(header: string): string {
+  const sha256 = sha256OfDigest(header);
+  if (sha256 === undefined) {
     throw new SpacesError("HASH_MISMATCH", "The download came without the SHA-256 of its bytes.");
   }
-  return Buffer.from(base64, "base64").toString("hex");
+  return sha256;
 }
 
 function entryOf(segments: readonly string[], { type, size, mode }: FileInfo): Entry {

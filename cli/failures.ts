@@ -26,6 +26,11 @@ export function reportError(output: Output, error: SpacesError): void {
       headline(output, printableLines(error.message), error.code) + hint(output, error.suggestion),
     );
   }
+  showStack(output, error);
+}
+
+/** Shows what an error was caused by, where `SPACES_DEBUG` is set. */
+export function showStack(output: Output, error: SpacesError): void {
   if (process.env.SPACES_DEBUG) output.error(debugText(error));
 }
 

@@ -16,9 +16,19 @@ export async function makeDirectories(
 ): Promise<void> {
   const client = await session.client();
   const items = await each(session, paths, async (path) => [
-    await client.files.mkdir({ space, path, parents }, { signal: session.signal }),
+    await client.files.mkdir({ space, path, parents }, { signal: session.signal }).catch(explain),
   ]);
   if (session.output.isJson) session.output.json({ items });
+}
+
+/** What is not found is a directory above the one that is to be made. */
+function explain(error: unknown): never {
+  if (!SpacesError.isInstance(error) || error.code !== "FILE_NOT_FOUND") throw error;
+  throw new SpacesError(error.code, error.message, {
+    suggestion: "Add --parents to make the directories above it too.",
+    details: error.details,
+    cause: error,
+  });
 }
 
 interface ChangeOfPlace {

@@ -4,12 +4,20 @@ import type { Client } from "../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
 import type { Permission } from "../runtime/contract/permissions.js";
 import type {
+  HostCall,
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
-import { reportError, reportScriptError, scriptErrorJson } from "./failures.js";
+import {
+  reportError,
+  reportScriptError,
+  scriptErrorJson,
+  showStack,
+  toSpacesError,
+} from "./failures.js";
+import type { Output } from "./output.js";
 import { LONGEST_MS } from "./quantities.js";
 import { startInterpreter } from "./script-interpreter.js";
 import type { ScriptSource } from "./script-source.js";
@@ -58,7 +66,10 @@ async function runSandboxed(
     limits: { timeoutMs: settings.timeoutMs, memoryBytes: settings.memoryBytes },
     permissions: settings.permissions,
     moduleSource: script.moduleSource,
-    host: hostCallFor(() => session.client(settings.driver)),
+    host: shownToWhoDebugs(
+      output,
+      hostCallFor(() => session.client(settings.driver)),
+    ),
     onOutput: output.isJson
       ? undefined
       : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
@@ -66,6 +77,18 @@ async function runSandboxed(
   };
   const result = await interpreter.run(request);
   return showResult(session, result);
+}
+
+/** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
+function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
+  return async (...call) => {
+    try {
+      return await host(...call);
+    } catch (error) {
+      showStack(output, toSpacesError(error));
+      throw error;
+    }
+  };
 }
 
 function showResult(session: Session, result: ScriptResult): number {

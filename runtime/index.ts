@@ -38,9 +38,9 @@ export type {
   ListFilesOptions,
   ReadFileOptions,
   WriteFileOptions,
-} from "./sdk/files.js";
+} from "./sdk/file-options.js";
 export type { CreateTokenOptions } from "./sdk/identity.js";
-export type { Operation, Run, RunEvent, RunRequest } from "./sdk/operations.js";
+export type { Operation, Run, RunEvent, RunRequest } from "./sdk/operation-types.js";
 export type { Page } from "./sdk/pages.js";
 export type { ForwardOptions, OpenPortOptions } from "./sdk/ports.js";
 export type { OutputOptions, Process, SignalName } from "./sdk/process.js";

@@ -3,33 +3,9 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 declare function btoa(text: string): string;
 
-type Answer = (input: Record<string, unknown>) => unknown;
-
-const { calls, answers, host } = vi.hoisted(() => {
-  const calls: [string, unknown][] = [];
-  const answers = new Map<string, Answer>();
-  const callSync = (name: string, input: unknown): unknown => {
-    const crossed = JSON.parse(JSON.stringify(input)) as Record<string, unknown>;
-    calls.push([name, crossed]);
-    return answers.get(name)?.(crossed) ?? {};
-  };
-  class SpacesError extends Error {
-    readonly suggestion: string | undefined;
-    readonly details: unknown;
-    constructor(
-      readonly code: string,
-      message: string,
-      options: { suggestion?: string; details?: unknown } = {},
-    ) {
-      super(message);
-      this.suggestion = options.suggestion;
-      this.details = options.details;
-    }
-  }
-  const callAsync = async (name: string, input: unknown) => callSync(name, input);
-  const script = { args: [], input: undefined, env: {}, space: "bound" };
-  return { calls, answers, host: { callSync, callAsync, SpacesError, script } };
-});
+const { calls, answers, host } = await vi.hoisted(async () =>
+  (await import("../test/support/script-host.js")).scriptHost(),
+);
 vi.mock("spaces:host", () => host);
 // The module asks for the name of its space when it is loaded.
 answers.set("spaces.get", () => ({ name: "bound", id: "spc_1" }));

@@ -1,32 +1,9 @@
 /** The `spaces` modules over a host that records its calls; the sandbox is not involved. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
-type Answer = (input: Record<string, unknown>) => unknown;
-
-const { calls, answers, host } = vi.hoisted(() => {
-  const calls: [string, unknown][] = [];
-  const answers = new Map<string, Answer>();
-  const callSync = (name: string, input: unknown): unknown => {
-    const crossed = JSON.parse(JSON.stringify(input)) as Record<string, unknown>;
-    calls.push([name, crossed]);
-    return answers.get(name)?.(crossed) ?? {};
-  };
-  class SpacesError extends Error {
-    readonly suggestion: string | undefined;
-    readonly details: unknown;
-    constructor(
-      readonly code: string,
-      message: string,
-      options: { suggestion?: string; details?: unknown } = {},
-    ) {
-      super(message);
-      this.suggestion = options.suggestion;
-      this.details = options.details;
-    }
-  }
-  const callAsync = async (name: string, input: unknown) => callSync(name, input);
-  return { calls, answers, host: { callSync, callAsync, SpacesError } };
-});
+const { calls, answers, host } = await vi.hoisted(async () =>
+  (await import("../test/support/script-host.js")).scriptHost(),
+);
 vi.mock("spaces:host", () => host);
 
 const { default: spaces } = await import("./spaces.js");

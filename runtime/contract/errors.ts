@@ -19,7 +19,7 @@ export const ERRORS = {
   UNAUTHENTICATED: {
     status: 401,
     message: "No valid credentials were given.",
-    suggestion: "Give a valid token.",
+    suggestion: "Give a valid token: in SPACES_TOKEN, or with `spaces login`.",
   },
   PERMISSION_DENIED: {
     status: 403,
@@ -269,7 +269,8 @@ export const ERRORS = {
   INTERNAL: {
     status: 500,
     message: "Something went wrong inside spaces.",
-    suggestion: "Report this with the message above.",
+    suggestion:
+      "Set SPACES_DEBUG=1 to see the cause here, or look into the server's log; then report it.",
   },
 } as const satisfies Record<string, ErrorDefinition>;
 

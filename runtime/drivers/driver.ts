@@ -136,7 +136,7 @@ export interface AttachedProcess extends GuestProcess, AsyncDisposable {
   readonly lost: { readonly stdout: number; readonly stderr: number };
 }
 
-/** The processes of a space that outlive their callers. Ids that are unknown are `INVALID_INPUT`. */
+/** The processes of a space that outlive their callers. Ids that are unknown are `PROCESS_NOT_FOUND`. */
 export interface BackgroundProcesses {
   start(request: BackgroundRequest): Promise<void>;
   attach(id: string, options: AttachOptions): Promise<AttachedProcess>;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openTestHost, type TestHost } from "../../test/support/engine-host.js";
-import type { ErrorCode } from "../contract/errors.js";
+import { codeOf } from "../../test/support/error-code.js";
 
 let test: TestHost;
 beforeEach(async () => {
@@ -10,11 +10,6 @@ afterEach(async () => {
   await test[Symbol.asyncDispose]();
 });
 
-const codeOf = (call: Promise<unknown>): Promise<ErrorCode | "none"> =>
-  call.then(
-    () => "none",
-    (error) => error.code,
-  );
 const hasExpired = (space: string) =>
   expect.poll(() => codeOf(test.local.spaces.get({ space }))).toBe("SPACE_EXPIRED");
 

@@ -1,4 +1,5 @@
 /** Files of a space: finds the space, whatever its status, and works in its workspace on the host. */
+import { contentDigest } from "../contract/content-digest.js";
 import type { FileInfo } from "../contract/files.js";
 import type { WorkspaceFiles } from "../workspace/workspace-files.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
@@ -84,7 +85,7 @@ export class Files {
         // Never a type that a browser would show: the bytes are the space's, the address is ours.
         "content-type": "application/octet-stream",
         "content-length": String(bytes),
-        "content-digest": `sha-256=:${digest.toString("base64")}:`,
+        "content-digest": contentDigest(digest),
         "last-modified": modifiedAt.toUTCString(),
       },
       body,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bubblewrapAvailability } from "../../test/support/bubblewrap.js";
 import { openTestHost, type TestHost } from "../../test/support/engine-host.js";
-import type { ErrorCode } from "../contract/errors.js";
+import { codeOf } from "../../test/support/error-code.js";
 
 const bubblewrap = await bubblewrapAvailability();
 
@@ -9,12 +9,6 @@ let test: TestHost;
 afterEach(async () => {
   await test[Symbol.asyncDispose]();
 });
-
-const codeOf = (call: Promise<unknown>): Promise<ErrorCode | "none"> =>
-  call.then(
-    () => "none",
-    (error) => error.code,
-  );
 
 describe("a sandboxed script with a grant", () => {
   beforeEach(async () => {

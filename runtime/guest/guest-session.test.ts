@@ -265,7 +265,7 @@ describe("several hosts", () => {
     expect(await text(after.stdout)).toBe("one\ngot two\n");
     expect(await after.exit).toEqual({ exitCode: 5 });
     await second.release(started.id);
-    await expect(second.attach(started.id)).rejects.toMatchObject({ code: "INVALID_INPUT" });
+    await expect(second.attach(started.id)).rejects.toMatchObject({ code: "PROCESS_NOT_FOUND" });
     await second.close();
   });
 

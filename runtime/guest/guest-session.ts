@@ -88,7 +88,7 @@ export class GuestSession implements AsyncDisposable {
   /**
    * Attaches to a process by its id, also one that has ended: its output from an offset on, its exit.
    * `lost` says how many bytes were asked for that are no longer kept.
-   * @throws SpacesError `INVALID_INPUT` when there is no such process, `CONFLICT` when this session
+   * @throws SpacesError `PROCESS_NOT_FOUND` when there is no such process, `CONFLICT` when this session
    *   has it already, `LIMIT_EXCEEDED` when too many have.
    */
   attach(id: string, options: AttachOptions = {}): Promise<GuestAgentProcess> {

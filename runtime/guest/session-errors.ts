@@ -36,7 +36,7 @@ export function refusalError(error: unknown, id: string): SpacesError {
   const details = { errno: error.errno };
   switch (error.errno) {
     case "ESRCH":
-      return new SpacesError("INVALID_INPUT", `The space has no process ${id}.`, { details });
+      return new SpacesError("PROCESS_NOT_FOUND", `The space has no process ${id}.`, { details });
     case "EBUSY":
       return new SpacesError("CONFLICT", `Process ${id} is still in use.`, { details });
     case "EUSERS":

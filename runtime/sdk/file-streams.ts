@@ -1,6 +1,7 @@
 /** Streams of file content: made from what programs have, hashed and checked on the way. */
 import { createHash, type Hash } from "node:crypto";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { sha256OfDigest } from "../contract/content-digest.js";
 import { sdkError } from "./errors.js";
 
 /** Content as it comes, in pieces. */
@@ -77,13 +78,13 @@ export async function* verified(
   body: StreamedContent,
   expected: { readonly "content-digest": string; readonly "content-length": string },
 ): AsyncGenerator<Uint8Array, void> {
-  const digest = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):/.exec(expected["content-digest"])?.[1];
+  const digest = sha256OfDigest(expected["content-digest"]);
   if (digest === undefined) {
     throw sdkError("HASH_MISMATCH", `The content of "${path}" came without a SHA-256.`);
   }
   const hash = createHash("sha256");
   yield* hashed(body, hash);
-  const found = hash.digest("base64");
+  const found = hash.digest("hex");
   if (found === digest) return;
   throw sdkError("HASH_MISMATCH", `What came of "${path}" is not what the space has.`, {
     suggestion: "Read it again.",

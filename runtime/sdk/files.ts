@@ -3,6 +3,15 @@ import { createHash } from "node:crypto";
 import type { FileInfo } from "../contract/files.js";
 import { type CallOptions, type Connection, limited } from "./connection.js";
 import { sdkError } from "./errors.js";
+import type {
+  FileContent,
+  FileEncoding,
+  HashedFileInfo,
+  ListFilesOptions,
+  RangeOptions,
+  ReadFileOptions,
+  WriteFileOptions,
+} from "./file-options.js";
 import {
   gathered,
   hashed,
@@ -12,56 +21,6 @@ import {
   verified,
 } from "./file-streams.js";
 import { itemsOf } from "./pages.js";
-
-/** How bytes are written as text. */
-export type FileEncoding = "utf8" | "base64";
-
-export interface ReadFileOptions extends RangeOptions {
-  /** `utf8` when absent. */
-  readonly encoding?: FileEncoding | undefined;
-}
-
-export interface RangeOptions extends CallOptions {
-  /** Bytes to leave out at the start. */
-  readonly offset?: number | undefined;
-  /** Bytes to read at most; to the end when absent. */
-  readonly length?: number | undefined;
-}
-
-export interface FileContent {
-  readonly content: string;
-  readonly encoding: FileEncoding;
-  /** Bytes of the content. */
-  readonly bytes: number;
-  /** Bytes of the whole file. */
-  readonly size: number;
-}
-
-export interface WriteFileOptions extends CallOptions {
-  /** Of content that is a string; `utf8` when absent. */
-  readonly encoding?: FileEncoding | undefined;
-  /** `false` refuses a file that exists. */
-  readonly overwrite?: boolean | undefined;
-  /** Makes the directories above it that are missing; `true` when absent. */
-  readonly parents?: boolean | undefined;
-  /** Permission bits of a new file, such as `0o755`. */
-  readonly mode?: number | undefined;
-}
-
-export interface ListFilesOptions extends CallOptions {
-  /** The directory; the workspace when absent. */
-  readonly path?: string | undefined;
-  /** Also what is in the directories below. */
-  readonly recursive?: boolean | undefined;
-  /** Only paths that match, relative to the directory, such as `src/*.ts`. */
-  readonly glob?: string | undefined;
-}
-
-/** A file, with its hash where it was asked for or came for free. */
-export type HashedFileInfo = FileInfo & {
-  /** SHA-256 in hexadecimal. */
-  readonly sha256?: string | undefined;
-};
 
 /** Content up to this many bytes goes in one call; more is streamed. */
 const IN_ONE_CALL_BYTES = 1024 * 1024;

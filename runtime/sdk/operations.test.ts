@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSdk, PLACES, type SdkClient } from "../../test/support/sdk.js";
 import { CancelledError, InvalidInputError, NotFoundError } from "./errors.js";
-import type { Operation } from "./operations.js";
+import type { Operation } from "./operation-types.js";
 import type { Space } from "./space.js";
 
 describe.each(PLACES)("a run of operations on %s", (place) => {

@@ -5,11 +5,10 @@ import { sdkError } from "./errors.js";
 import { Process } from "./process.js";
 import type { ExitEvent } from "./process-output.js";
 import { type CommandOptions, discard } from "./processes.js";
+import { PtyReader } from "./pty-reader.js";
 
 /** Output without anybody who reads it is kept up to here; then the oldest of it is dropped. */
 const BACKLOG_BYTES = 1024 * 1024;
-/** A reader that is this far behind holds the terminal's output up. */
-const READ_AHEAD_BYTES = 1024 * 1024;
 
 export interface OpenPtyOptions extends Pick<CommandOptions, "cwd" | "env">, CallOptions {
   /** Columns; 80 when absent. */
@@ -119,7 +118,7 @@ export class Pty implements AsyncDisposable, AsyncIterable<Uint8Array> {
   readonly #process: Process;
   readonly #attachment: Attachment;
   readonly #listeners = new Set<Listener>();
-  readonly #readers = new Set<Reader>();
+  readonly #readers = new Set<PtyReader>();
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
   #offset: number;
@@ -165,7 +164,7 @@ export class Pty implements AsyncDisposable, AsyncIterable<Uint8Array> {
 
   /** The output as it comes, until the end. Leaving the loop leaves the terminal open. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void> {
-    const reader = new Reader();
+    const reader = new PtyReader();
     for (const data of this.#takeBacklog()) reader.push(data);
     if (this.#state !== "open") reader.end();
     this.#readers.add(reader);
@@ -278,51 +277,5 @@ export class Pty implements AsyncDisposable, AsyncIterable<Uint8Array> {
     throw sdkError("CONFLICT", `The terminal ${this.id} ${what}.`, {
       suggestion: "Open another one, or attach to it again while it runs.",
     });
-  }
-}
-
-/** The output that one loop has not read yet. */
-class Reader {
-  #pieces: Uint8Array[] = [];
-  #bytes = 0;
-  #ended = false;
-  #wake: (() => void) | undefined;
-  #release: (() => void) | undefined;
-
-  /** Resolves when there is room for more. */
-  push(data: Uint8Array): Promise<void> {
-    this.#pieces.push(data);
-    this.#bytes += data.length;
-    this.#wake?.();
-    if (this.#bytes <= READ_AHEAD_BYTES || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#release = resolve;
-    });
-  }
-
-  /** The next piece; undefined at the end. */
-  async next(): Promise<Uint8Array | undefined> {
-    while (this.#pieces.length === 0 && !this.#ended) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    const data = this.#pieces.shift();
-    this.#bytes -= data?.length ?? 0;
-    if (this.#bytes <= READ_AHEAD_BYTES) this.#release?.();
-    return data;
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake?.();
-    this.#release?.();
-  }
-
-  /** Nobody reads any more. */
-  drop(): void {
-    this.#pieces = [];
-    this.#bytes = 0;
-    this.end();
   }
 }

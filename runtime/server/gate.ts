@@ -80,7 +80,8 @@ function bearerOf({ headers }: IncomingMessage): string {
   const { authorization } = headers;
   if (authorization === undefined) {
     throw new SpacesError("UNAUTHENTICATED", "The request carries no token.", {
-      suggestion: "Send it as authorization: Bearer spt_…",
+      suggestion:
+        "Set SPACES_TOKEN, run `spaces login`, or send the header authorization: Bearer spt_….",
     });
   }
   const token = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization)?.[1];

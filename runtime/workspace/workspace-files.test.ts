@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SpacesError } from "../contract/errors.js";
+import { codeOf } from "../../test/support/error-code.js";
 import { emptyDirectory } from "../guest/empty-directory.js";
 import { WorkspaceFiles } from "./workspace-files.js";
 
@@ -46,14 +46,6 @@ afterEach(() => {
 
 const text = async (path: string) =>
   (await files.read({ path, encoding: "utf8", offset: 0 })).content;
-const codeOf = async (call: Promise<unknown>): Promise<string> => {
-  try {
-    await call;
-    return "none";
-  } catch (error) {
-    return SpacesError.isInstance(error) ? error.code : String(error);
-  }
-};
 const bytesOf = async (body: ReadableStream<Uint8Array>) => {
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);

@@ -4,7 +4,6 @@
  */
 import { lstatSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
 import { posix } from "node:path";
-import { SpacesError } from "../contract/errors.js";
 import { type FileInfo, LARGEST_CONTENT_BYTES } from "../contract/files.js";
 import { AnchoredWalk, type HeldPlace } from "./anchored-walk.js";
 import { append } from "./append.js";
@@ -30,6 +29,7 @@ import type {
   TransferRequest,
   WriteRequest,
 } from "./requests.js";
+import { isMissing, required, requireInside, requireNotInto, tooLarge } from "./requirements.js";
 import { renameToNew } from "./reservation.js";
 import { replaceFile } from "./temporary-files.js";
 import { receive } from "./upload.js";
@@ -321,37 +321,4 @@ function makeMissing(host: string, owner: Owner | undefined): void {
   } catch (error) {
     if (!isOneOf(error, "EEXIST")) throw error;
   }
-}
-
-function required(info: FileInfo | undefined, path: string): FileInfo {
-  if (info !== undefined) return info;
-  throw new SpacesError("FILE_NOT_FOUND", `${path}: There is no such file or directory.`);
-}
-
-function requireInside(place: HeldPlace, path: string): void {
-  if (!place.isRoot) return;
-  throw new SpacesError("PATH_DENIED", `${path}: The workspace itself always stays.`);
-}
-
-function requireNotInto(source: HeldPlace, target: HeldPlace, path: string): void {
-  if (!`${target.path}/`.startsWith(source.isRoot ? "/" : `${source.path}/`)) return;
-  if (target.path === source.path) return;
-  throw new SpacesError("INVALID_INPUT", `${path}: A directory cannot be put into itself.`);
-}
-
-function isMissing(error: unknown): boolean {
-  if (!SpacesError.isInstance(error)) return false;
-  // Below a file there is nothing either.
-  return error.code === "FILE_NOT_FOUND" || isOneOf(error.cause, "ENOTDIR");
-}
-
-function tooLarge(path: string, bytes: number): SpacesError {
-  return new SpacesError(
-    "LIMIT_EXCEEDED",
-    `${path}: ${bytes} bytes are more than the ${LARGEST_CONTENT_BYTES} of one call.`,
-    {
-      suggestion: "Read a range of it, or stream it: download, upload.",
-      details: { path, bytes, limit: LARGEST_CONTENT_BYTES },
-    },
-  );
 }

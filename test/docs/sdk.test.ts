@@ -74,13 +74,16 @@ describe("the programs of the documents", () => {
     expect(native.length).toBeGreaterThan(3);
   });
 
-  it("compile against the types of the package", async () => {
+  it.each([
+    { moduleResolution: "nodenext", module: "nodenext" },
+    { moduleResolution: "bundler", module: "esnext" },
+  ])("compile against the types of the package with $moduleResolution", async (modules) => {
     const config = {
       compilerOptions: {
         target: "es2022",
         lib: ["es2023", "esnext.disposable"],
         types: ["node"],
-        module: "nodenext",
+        ...modules,
         strict: true,
         noEmit: true,
         skipLibCheck: true,

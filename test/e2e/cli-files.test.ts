@@ -151,7 +151,10 @@ describe("spaces files stat and cat", () => {
 
 describe("spaces files mkdir, mv, cp and rm", () => {
   it("change what is there", async () => {
-    expect(await files("mkdir", "dev", "a/b", "c")).toMatchObject({ code: 1 });
+    expect(await files("mkdir", "dev", "a/b", "c")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("hint: Add --parents"),
+    });
     expect(await files("mkdir", "dev", "-p", "a/b", "c")).toMatchObject(done);
     expect(await files("put", "dev", "-", "a/f")).toMatchObject(done);
     expect(await files("mv", "dev", "a/f", "c")).toMatchObject({

@@ -204,6 +204,16 @@ describe("spaces run and its surroundings", () => {
     expect(await running.ended).toMatchObject({ code: 130, stderr: "" });
   });
 
+  it("shows what host calls failed of to who debugs, and only to them", async () => {
+    const source =
+      'import spaces from "spaces"; try { spaces.get("none") } catch (e) { console.log(e.code) }';
+    const quiet = await cli.script(source);
+    expect(quiet).toMatchObject({ code: 0, stdout: "SPACE_NOT_FOUND\n", stderr: "" });
+    const debugged = await cli.script(source, { env: { SPACES_DEBUG: "1" } });
+    expect(debugged).toMatchObject({ code: 0, stdout: "SPACE_NOT_FOUND\n" });
+    expect(debugged.stderr).toMatch(/^SpacesError: There is no space "none"\.\n +at /);
+  });
+
   it("runs the ready scripts of the package", async () => {
     const quickstart = join(dirname(dirname(CLI)), "scripts", "quickstart.ts");
     const result = await cli.run(["run", quickstart, "--driver", "virtual"]);

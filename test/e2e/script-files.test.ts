@@ -3,15 +3,9 @@ import { createHash } from "node:crypto";
 import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bubblewrapAvailability } from "../support/bubblewrap.js";
 import { CliHome, drivers } from "../support/cli.js";
 
-const everyDriver = [
-  ...(await drivers()),
-  { driver: "bubblewrap", available: (await bubblewrapAvailability()).usable },
-];
-
-describe.each(everyDriver)("files in scripts on $driver", ({ driver, available }) => {
+describe.each(await drivers())("files in scripts on $driver", ({ driver, available }) => {
   describe.skipIf(!available)("are the files of the space", () => {
     let cli: CliHome;
     let workspace: string;

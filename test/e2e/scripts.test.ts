@@ -1,8 +1,26 @@
 /** The ready scripts of `scripts/`, run as their own comments say. */
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import Docker from "dockerode";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CliHome, drivers } from "../support/cli.js";
+import { ServedProcess } from "../support/server-process.js";
+
+/** What the quickstart prints, whichever driver and binding it meets. */
+const QUICKSTART = new RegExp(
+  [
+    "^Created space: (spc_[0-9a-v]{20})",
+    "Space started, running: true",
+    "Command output: Hello from test-space",
+    "Lines written: 3 \\(exit code 0\\)",
+    "Environment: testing",
+    "API Key: sk-test-key",
+    "Description: Updated test environment",
+    "Space stopped",
+    "Space deleted",
+    "$",
+  ].join("\n"),
+);
 
 describe.each(await drivers())("ready scripts on $driver", ({ driver, available }) => {
   describe.skipIf(!available)("run from the repository", () => {
@@ -29,28 +47,32 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
     it("quickstart shows the whole life of a space, and leaves nothing", async () => {
       const result = await cli.run(["run", "scripts/quickstart.ts", "--driver", driver]);
       expect(result).toMatchObject({ code: 0, stderr: "" });
-      expect(result.stdout).toMatch(
-        new RegExp(
-          [
-            "^Created space: (spc_[0-9a-v]{20})",
-            "Space started, running: true",
-            "Command output: Hello from test-space",
-            "Lines written: 3 \\(exit code 0\\)",
-            "Environment: testing",
-            "API Key: sk-test-key",
-            "Description: Updated test environment",
-            "Space stopped",
-            "Space deleted",
-            "$",
-          ].join("\n"),
-        ),
-      );
+      expect(result.stdout).toMatch(QUICKSTART);
       expect(await names()).toEqual([]);
       if (driver === "docker") {
         const id = /spc_[0-9a-v]{20}/.exec(result.stdout)?.[0];
         const filters = { label: [`spaces.space=${id}`] };
         expect(await new Docker().listContainers({ all: true, filters })).toEqual([]);
       }
+    });
+
+    it("quickstart does the same on a server, and leaves nothing there", async () => {
+      await using server = await ServedProcess.start({
+        dataDir: join(cli.home, "server"),
+        driver,
+        env: { SPACES_DEFAULT_IMAGE: cli.env.SPACES_DEFAULT_IMAGE ?? "" },
+      });
+      // Whoever took the local engine by mistake would find no place for it.
+      const env = {
+        SPACES_HOME: "/nonexistent",
+        SPACES_DRIVER: undefined,
+        SPACES_URL: server.url,
+        SPACES_TOKEN: server.adminToken,
+      };
+      const result = await cli.run(["run", "scripts/quickstart.ts"], { env });
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      expect(result.stdout).toMatch(QUICKSTART);
+      expect(await cli.json(["list"], { env })).toEqual({ items: [] });
     });
 
     once("quickstart takes a name, and starts afresh where a killed run left a space", async () => {

@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Binding } from "../../runtime/bindings/binding.js";
@@ -113,7 +112,6 @@ describe.each([
         if (!killed && text.includes("line 50\n")) {
           killed = true;
           await server.end("SIGKILL");
-          await delay(200);
           await serve(server.port);
         }
       }

@@ -4,11 +4,10 @@ import { lstat, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CliHome, drivers } from "../support/cli.js";
+import { CliHome } from "../support/cli.js";
+import { dockerAvailability } from "../support/docker.js";
 
-const available = (await drivers()).some(
-  ({ driver, available: usable }) => driver === "docker" && usable,
-);
+const available = (await dockerAvailability()).usable;
 
 const TEMPLATES = `
 name: limited

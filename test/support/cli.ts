@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bubblewrapAvailability } from "./bubblewrap.js";
 import { dockerAvailability } from "./docker.js";
 import { ensureTestImage } from "./docker-image.js";
 
@@ -12,9 +13,10 @@ export const CLI = join(ROOT, "dist", "cli.js");
 
 /** For `describe.each`: every driver, and whether it can be used on this machine. */
 export async function drivers(): Promise<readonly { driver: string; available: boolean }[]> {
-  const docker = await dockerAvailability();
+  const [docker, bubblewrap] = await Promise.all([dockerAvailability(), bubblewrapAvailability()]);
   return [
     { driver: "virtual", available: true },
+    { driver: "bubblewrap", available: bubblewrap.usable },
     { driver: "docker", available: docker.usable },
   ];
 }

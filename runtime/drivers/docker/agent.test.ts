@@ -79,7 +79,7 @@ describe.skipIf(!docker.usable || process.platform !== "linux")("the agent in a 
     expect(await text(again.stdout)).toBe("two\n");
     await background.release(id);
     await expect(background.attach(id, FROM_START)).rejects.toMatchObject({
-      code: "INVALID_INPUT",
+      code: "PROCESS_NOT_FOUND",
     });
   });
 

@@ -2,7 +2,7 @@
 import { userInfo } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openTestHost, type TestHost } from "../../../test/support/engine-host.js";
-import type { ErrorCode } from "../../contract/errors.js";
+import { codeOf } from "../../../test/support/error-code.js";
 import { ALL_PERMISSIONS, type Permission } from "../../contract/permissions.js";
 
 let test: TestHost;
@@ -13,11 +13,6 @@ afterEach(async () => {
   await test[Symbol.asyncDispose]();
 });
 
-const codeOf = (call: Promise<unknown>): Promise<ErrorCode | "none"> =>
-  call.then(
-    () => "none",
-    (error) => error.code,
-  );
 const add = async (name: string, permissions: Permission[]) =>
   test.as(await test.addUser(name, permissions));
 
