@@ -52,15 +52,17 @@ const entriesOf = (folder) =>
 const REQUIRE =
   'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
-/** Takes a package into the bundle: looking it up at start costs more than all of its code. */
-const bundled = (name) => ({
-  name: "bundled",
-  setup(bundler) {
-    bundler.onResolve({ filter: new RegExp(`^${name}$`) }, () => ({
-      path: createRequire(import.meta.url).resolve(name),
-    }));
-  },
-});
+/** Packages that stay outside of the bundles: native ones, those with files of their own, large ones. */
+const EXTERNAL = [
+  "@swc/wasm-typescript",
+  "dockerode",
+  "just-bash",
+  "libsql",
+  "pino",
+  "prom-client",
+  "quickjs-emscripten-core",
+  "ws",
+];
 
 /** The types of what programs import. */
 async function declarations() {
@@ -94,7 +96,9 @@ await Promise.all([
     outdir: out,
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
-    plugins: [bundled("commander")],
+    // Looking up the many files of a package costs more at start than all of its code.
+    packages: "bundle",
+    external: EXTERNAL,
     banner: { js: REQUIRE },
   }),
   declarations(),
