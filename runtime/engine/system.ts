@@ -2,6 +2,7 @@
 import type { SystemInfo, Whoami } from "../contract/system.js";
 import { VERSION } from "../version.js";
 import type { CallContext, EngineParts } from "./context.js";
+import { hidePaths } from "./host-paths.js";
 
 /** Who a call comes from. */
 export function whoami({ actor }: CallContext): Whoami {
@@ -43,7 +44,10 @@ export async function systemInfo(parts: EngineParts, context: CallContext): Prom
         isDefault: driver.name === byDefault,
         ...(probe.usable
           ? { version: probe.version }
-          : { reason: probe.reason, remedy: probe.remedy }),
+          : {
+              reason: context.local ? probe.reason : hidePaths(probe.reason),
+              remedy: probe.remedy,
+            }),
         features: {
           nativePrograms: features.nativePrograms,
           images: features.images,

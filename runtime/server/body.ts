@@ -6,6 +6,9 @@ import type { IncomingMessage } from "node:http";
 import { SpacesError } from "../contract/errors.js";
 import type { ServerLimits } from "./limits.js";
 
+/** Levels of arrays and objects; the contract's inputs have three. */
+const DEEPEST = 64;
+
 const mediaTypeOf = (request: IncomingMessage): string =>
   (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 
@@ -16,13 +19,15 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Reads a JSON body.
+ * @param hold told of each part that is held in memory
  * @returns its bytes, and what they mean; undefined where there are none
  * @throws SpacesError `INVALID_INPUT` for another content type and for text that is no JSON;
- *   `BODY_TOO_LARGE`; `CANCELLED` when it stands still or breaks off
+ *   `BODY_TOO_LARGE`; `CANCELLED` when it stands still or breaks off; what `hold` throws
  */
 export async function readJson(
   request: IncomingMessage,
   limits: ServerLimits,
+  hold: (bytes: number) => void,
 ): Promise<{ readonly bytes: Buffer; readonly value: unknown }> {
   if (!hasBody(request)) return { bytes: Buffer.alloc(0), value: undefined };
   if (mediaTypeOf(request) !== "application/json") {
@@ -34,13 +39,12 @@ export async function readJson(
       },
     );
   }
-  if (request.headers["content-encoding"] !== undefined) {
-    throw new SpacesError("INVALID_INPUT", "The body has a content encoding.", {
-      suggestion: "Send it as it is, not compressed.",
-    });
-  }
-  const bytes = await readWhole(request, limits);
+  refuseEncoded(request);
+  const bytes = await readWhole(request, limits, hold);
   if (bytes.length === 0) return { bytes, value: undefined };
+  if (isTooDeep(bytes)) {
+    throw new SpacesError("INVALID_INPUT", `The body is nested deeper than ${DEEPEST} levels.`);
+  }
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     return { bytes, value: JSON.parse(text) };
@@ -49,7 +53,35 @@ export async function readJson(
   }
 }
 
-async function readWhole(request: IncomingMessage, limits: ServerLimits): Promise<Buffer> {
+function refuseEncoded({ headers }: IncomingMessage): void {
+  if (headers["content-encoding"] === undefined) return;
+  throw new SpacesError("INVALID_INPUT", "The body has a content encoding.", {
+    suggestion: "Send it as it is, not compressed.",
+  });
+}
+
+/** Whether brackets are nested deeper than any input is: parsing millions of them takes seconds. */
+function isTooDeep(bytes: Buffer): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (byte === 0x22) quoted = !quoted;
+    else if (quoted) {
+      if (byte === 0x5c) i += 1;
+    } else if (byte === 0x5b || byte === 0x7b) {
+      depth += 1;
+      if (depth > DEEPEST) return true;
+    } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+  }
+  return false;
+}
+
+async function readWhole(
+  request: IncomingMessage,
+  limits: ServerLimits,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
   const tooLarge = () =>
     new SpacesError("BODY_TOO_LARGE", `The body is larger than ${limits.bodyBytes} bytes.`);
   if (Number(request.headers["content-length"] ?? 0) > limits.bodyBytes) throw tooLarge();
@@ -60,6 +92,7 @@ async function readWhole(request: IncomingMessage, limits: ServerLimits): Promis
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > limits.bodyBytes) throw tooLarge();
+      hold(chunk.length);
       chunks.push(chunk);
     }
   } catch (error) {
@@ -81,6 +114,7 @@ export function bytesOf(request: IncomingMessage, limits: ServerLimits): Readabl
       { suggestion: "Send the bytes as they are, with content-type: application/octet-stream." },
     );
   }
+  refuseEncoded(request);
   const guard = cutStalled(request, limits.bodyStallMs);
   request.once("close", () => guard[Symbol.dispose]());
   // `Readable.toWeb` of Node 20 throws outside of all calls when the reader cancels.

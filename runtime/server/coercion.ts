@@ -5,21 +5,20 @@
 import { JsonSchemaCoercer } from "@orpc/json-schema";
 import type { JSONSchema } from "@orpc/openapi";
 import type { AnyProcedure } from "@orpc/server";
-import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
+import { schemaConverter } from "./json-schema.js";
 
 type Coerce = (input: unknown) => unknown;
 
 /** Makes a function that gives the input of a procedure its types. */
 export function coercionOf(): (procedure: AnyProcedure, input: unknown) => Promise<unknown> {
-  const converter = new ZodToJsonSchemaConverter();
+  const converter = schemaConverter();
   const coercer = new JsonSchemaCoercer();
   const known = new WeakMap<AnyProcedure, Coerce>();
 
   const make = async (procedure: AnyProcedure): Promise<Coerce> => {
     const { inputSchema, route } = procedure["~orpc"];
     if (inputSchema === undefined) return (input) => input;
-    // What the input becomes: maps show there, which are anything at all before they are checked.
-    const [, schema] = await converter.convert(inputSchema, { strategy: "output" });
+    const [, schema] = await converter.convert(inputSchema, { strategy: "input" });
     if (route.inputStructure === "detailed") return only(schema, ["params", "query"]);
     if (route.method === "GET") return (input) => coercer.coerce(schema, input);
     return only(

@@ -18,6 +18,7 @@ interface Held {
 export class ConnectionGuard {
   readonly #most: number;
   readonly #silentMs: number;
+  readonly #mostAsked: number;
   readonly #timer: NodeJS.Timeout;
   readonly #held = new Map<Duplex, Held>();
   /** In the order in which they became idle. */
@@ -27,10 +28,12 @@ export class ConnectionGuard {
   /**
    * @param most connections at once
    * @param silentMs milliseconds in which a connection must have asked something
+   * @param mostAsked requests of one connection that may wait for their answers
    */
-  constructor(most: number, silentMs: number) {
+  constructor(most: number, silentMs: number, mostAsked: number) {
     this.#most = most;
     this.#silentMs = silentMs;
+    this.#mostAsked = mostAsked;
     // Node's own time-out for headers begins with their first byte.
     this.#timer = setInterval(() => this.#dropSilent(), SWEEP_MS).unref();
   }
@@ -44,10 +47,22 @@ export class ConnectionGuard {
     server.on(event, (socket: Socket) => this.#add(socket));
   }
 
-  /** Notes that a request has begun on a connection; it ends with its response. */
-  begin(socket: Duplex, response: ServerResponse): void {
+  /**
+   * Notes that a request has begun on a connection; it ends with its response. A connection on which
+   * too many wait for their answers is dropped: each of them costs memory until it is read.
+   * @returns whether the request may be answered
+   */
+  begin(socket: Duplex, response: ServerResponse): boolean {
+    // Requests that came together are told of together, also behind the one that was too many.
+    if (socket.destroyed) return false;
+    const held = this.#held.get(socket);
+    if (held !== undefined && held.busy >= this.#mostAsked) {
+      socket.destroy();
+      return false;
+    }
     this.hold(socket);
     response.once("close", () => this.#release(socket));
+    return true;
   }
 
   /** Notes that a connection is in use until it closes. */

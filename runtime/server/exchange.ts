@@ -9,8 +9,9 @@ import { SpacesError } from "../contract/errors.js";
 import type { Actor } from "../contract/permissions.js";
 import { requirePermission } from "../engine/context.js";
 import type { KeyedCall } from "../engine/kept-answers.js";
+import type { Place } from "./admission.js";
 import { API_PREFIX, type Operation } from "./api.js";
-import { bytesOf, readJson } from "./body.js";
+import { bytesOf, hasBody, readJson } from "./body.js";
 import { checkHeaders, identify, requestIdOf, targetOf } from "./gate.js";
 import { keyOf, requestHash } from "./idempotency.js";
 import { traceOf } from "./log.js";
@@ -47,6 +48,9 @@ export async function answerRequest(
   response.setHeader("referrer-policy", "no-referrer");
   response.setHeader("cross-origin-resource-policy", "same-origin");
   if (parts.isDraining()) response.setHeader("connection", "close");
+  // Who asks and reads no answer holds a connection, and an answer that is whole holds memory. Node
+  // counts as progress whatever the system has taken.
+  response.once("prefinish", () => response.setTimeout(parts.limits.answerStallMs));
   response.once("close", () => writeLog(parts, request, response, known, began));
   try {
     await answer(parts, request, response, known);
@@ -116,10 +120,10 @@ async function answerCall(
   response.once("close", () => place[Symbol.dispose]());
   checkQuery(target.searchParams, operation);
   const key = keyOf(request, operation);
-  const body = await readBody(parts, request, response, operation);
+  const body = await readBody(parts, { request, response, operation, place });
   let keyed: KeyedCall | undefined;
   if (key !== undefined) {
-    const begun = await parts.answers.begin(actor.id, key, requestHash(request, body));
+    const begun = await parts.answers.begin(callerOf(actor), key, requestHash(request, body));
     if ("status" in begun) {
       response.setHeader("idempotency-replayed", "true");
       const type = begun.status < 400 ? "application/json" : "application/problem+json";
@@ -144,12 +148,28 @@ async function answerCall(
   }
 }
 
+/**
+ * Whose keys a caller's are: its token's. Another token of the same user may be limited to less, and
+ * an answer may hold what it must not have, such as a new token.
+ */
+function callerOf(actor: Actor): string {
+  return actor.token?.id ?? actor.id;
+}
+
 /** Puts the body where oRPC finds it. @returns its bytes, where it is JSON */
 async function readBody(
   { limits }: ServerParts,
-  request: Request,
-  response: ServerResponse,
-  operation: Operation,
+  {
+    request,
+    response,
+    operation,
+    place,
+  }: {
+    readonly request: Request;
+    readonly response: ServerResponse;
+    readonly operation: Operation;
+    readonly place: Place;
+  },
 ): Promise<Buffer> {
   // Who waits to be asked for the body is asked only now, when it is wanted.
   if (request.headers.expect !== undefined) response.writeContinue();
@@ -157,7 +177,10 @@ async function readBody(
     request.body = bytesOf(request, limits);
     return Buffer.alloc(0);
   }
-  const { bytes, value } = await readJson(request, limits);
+  if (operation.inQuery && hasBody(request)) {
+    throw new SpacesError("INVALID_INPUT", "The body is not read: the input is in the query.");
+  }
+  const { bytes, value } = await readJson(request, limits, (part) => place.hold(part));
   request.body = value;
   return bytes;
 }

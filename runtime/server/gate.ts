@@ -26,14 +26,19 @@ export function requestIdOf({ headers }: IncomingMessage): string {
 
 /**
  * The path and query that a request asks for.
- * @throws SpacesError `INVALID_INPUT` for a target that is no path
+ * @throws SpacesError `INVALID_INPUT` for a target that is no path, or one in disguise, such as with
+ *   `..` or a backslash: a proxy in front of the server would take it for another
  */
 export function targetOf({ url = "" }: IncomingMessage): URL {
   const text = `http://localhost${url}`;
   if (!url.startsWith("/") || !URL.canParse(text)) {
     throw new SpacesError("INVALID_INPUT", "The target of the request is not a path.");
   }
-  return new URL(text);
+  const target = new URL(text);
+  if (target.pathname !== url.split("?", 1)[0] || target.hash !== "") {
+    throw new SpacesError("INVALID_INPUT", "The path of the request is not in its plain form.");
+  }
+  return target;
 }
 
 /** @throws SpacesError `INVALID_INPUT` for headers that are too many, or twice where one counts */

@@ -78,6 +78,30 @@ describe("idempotency keys", () => {
     }
   });
 
+  it("gives no other token the kept answer, not even one of the same user", async () => {
+    const request = { body: { name: "ci" }, headers: key("1") };
+    const made = await test.call("POST", "/v1/tokens", request);
+    const less = { name: "less", scope: ["UseSpaces"] };
+    const { token } = (await test.call("POST", "/v1/tokens", { body: less })).body;
+    const answer = await test.call("POST", "/v1/tokens", { ...request, token });
+    expect([answer.status, answer.headers.get("idempotency-replayed")]).toEqual([201, null]);
+    expect(answer.body.scope).toEqual(["UseSpaces"]);
+    await test.call("DELETE", `/v1/tokens/${answer.body.id}`);
+    expect((await test.call("POST", "/v1/tokens", request)).body).toEqual(made.body);
+  });
+
+  it("gives nothing to a token that was revoked, or lost the permission, since", async () => {
+    const ann = await test.addUser("ann", ["UseSpaces"]);
+    const request = { body: { name: "kept" }, headers: key("k"), token: ann };
+    const { body } = await test.call("POST", "/v1/spaces", request);
+    await test.call("PUT", "/v1/roles/role-of-ann", { body: { permissions: ["CopyFiles"] } });
+    expect((await test.call("POST", "/v1/spaces", request)).status).toBe(403);
+    await test.call("PUT", "/v1/roles/role-of-ann", { body: { permissions: ["UseSpaces"] } });
+    expect((await test.call("POST", "/v1/spaces", request)).body).toEqual(body);
+    await test.call("PATCH", "/v1/users/ann", { body: { disabled: true } });
+    expect((await test.call("POST", "/v1/spaces", request)).status).toBe(401);
+  });
+
   it("never repeats what a killed server may have done", async () => {
     const child = spawn(
       process.execPath,

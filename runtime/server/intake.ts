@@ -47,7 +47,7 @@ export class WorkUnderWay {
 export function takeRequests(server: HttpServer, parts: ServerParts, work: WorkUnderWay): void {
   const attachments = new AttachUpgrade(parts);
   const take = (request: IncomingMessage, response: ServerResponse): void => {
-    parts.connections.begin(request.socket, response);
+    if (!parts.connections.begin(request.socket, response)) return;
     const closed = new Promise<void>((resolve) => response.once("close", resolve));
     work.add(Promise.all([answerRequest(parts, request, response), closed]).then(() => undefined));
   };

@@ -6,6 +6,9 @@ const MIB = 1024 * KIB;
 export interface ServerLimits {
   /** Bytes of a JSON body: 16 MiB of a file take 22 MiB as base64. Streams of bytes have no limit. */
   readonly bodyBytes: number;
+  /** Bytes of the JSON bodies of calls that are under way, together. */
+  readonly bodiesPerActorBytes: number;
+  readonly bodiesBytes: number;
   /** Bytes of all headers of a request together. */
   readonly headerBytes: number;
   readonly headerCount: number;
@@ -17,6 +20,10 @@ export interface ServerLimits {
   readonly idleMs: number;
   /** Connections at once; beyond it the one that has idled longest is dropped. */
   readonly connections: number;
+  /** Requests of one connection that wait for their answers; who sends more is dropped. */
+  readonly pipelined: number;
+  /** Milliseconds for which an answer may wait for its reader to take any of it. */
+  readonly answerStallMs: number;
   /** Requests of one actor in ten seconds. */
   readonly requestsPer10s: number;
   /** Failed authentications of one address in a minute. */
@@ -43,12 +50,16 @@ export interface ServerLimits {
 
 export const SERVER_LIMITS: ServerLimits = {
   bodyBytes: 32 * MIB,
+  bodiesPerActorBytes: 128 * MIB,
+  bodiesBytes: 512 * MIB,
   headerBytes: 16 * KIB,
   headerCount: 100,
   headersMs: 10_000,
   bodyStallMs: 30_000,
   idleMs: 65_000,
   connections: 4096,
+  pipelined: 32,
+  answerStallMs: 30_000,
   requestsPer10s: 100_000,
   failedAuthPerMinute: 60,
   callsPerActor: 256,

@@ -70,8 +70,6 @@ interface Place {
 export async function bind(server: HttpServer, place: Place): Promise<number | undefined> {
   const { host, port, socket } = place;
   if (socket !== undefined) await removeDeadSocket(socket);
-  // Made so that nobody else can connect between its making and a change of its mode.
-  const mask = socket === undefined ? undefined : process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -80,14 +78,23 @@ export async function bind(server: HttpServer, place: Place): Promise<number | u
         resolve();
       };
       if (socket === undefined) server.listen({ host, port }, ready);
-      else server.listen(socket, ready);
+      else listenPrivately(server, socket, ready);
     });
   } catch (error) {
     throw bindError(error as NodeJS.ErrnoException, socket ?? `${host}:${port}`);
-  } finally {
-    if (mask !== undefined) process.umask(mask);
   }
   return socket === undefined ? (server.address() as AddressInfo).port : undefined;
+}
+
+/** Binds a unix socket that is its owner's from the start: nobody connects before its mode is right. */
+function listenPrivately(server: HttpServer, socket: string, ready: () => void): void {
+  // The mask is that of all threads, and Node binds before it returns: so it counts no longer.
+  const mask = process.umask(0o177);
+  try {
+    server.listen(socket, ready);
+  } finally {
+    process.umask(mask);
+  }
 }
 
 function bindError(error: NodeJS.ErrnoException, place: string): SpacesError {

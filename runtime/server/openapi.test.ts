@@ -55,6 +55,31 @@ it("describes errors as problems, and bytes as bytes", async () => {
   expect(Object.keys(content.get.responses["200"].content)).toEqual(["application/octet-stream"]);
 });
 
+it("describes maps as maps, in bodies and in queries, and every value as something", async () => {
+  const { paths } = (await test.call("GET", "/openapi.json")).body;
+  const { properties } = paths["/spaces"].post.requestBody.content["application/json"].schema;
+  for (const map of ["env", "fields", "metadata"]) {
+    expect(properties[map], map).toMatchObject({
+      type: "object",
+      additionalProperties: { type: "string" },
+    });
+  }
+  const query = paths["/spaces"].get.parameters as { name: string; schema: unknown }[];
+  expect(query.find(({ name }) => name === "metadata")?.schema).toMatchObject({ type: "object" });
+  const empty: string[] = [];
+  const look = (value: unknown, at: string): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      // What an event stream ends with is of no kind.
+      if (at.includes("/text/event-stream/")) continue;
+      if (at.endsWith("/properties") && JSON.stringify(inner) === "{}") empty.push(`${at}/${key}`);
+      look(inner, `${at}/${key}`);
+    }
+  };
+  look(paths, "");
+  expect(empty).toEqual([]);
+});
+
 it("shows a reference that loads nothing from elsewhere and runs no script", async () => {
   const { body, headers } = await test.call("GET", "/docs", { token: null });
   expect(headers.get("content-security-policy")).toContain("default-src 'none'");

@@ -1,11 +1,11 @@
 /** The OpenAPI 3.1 document, made from the contract. Served at /openapi.json and shown at /docs. */
 import { type OpenAPI, OpenAPIGenerator } from "@orpc/openapi";
-import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
 import { contract } from "../contract/contract.js";
 import { ERRORS, isErrorCode } from "../contract/errors.js";
 import { VERSION } from "../version.js";
 import { API_PREFIX } from "./api.js";
 import { ATTACH_PROTOCOL } from "./attach-upgrade.js";
+import { schemaConverter } from "./json-schema.js";
 
 export type ApiDocument = OpenAPI.Document;
 type Item = NonNullable<NonNullable<ApiDocument["paths"]>[string]>;
@@ -42,7 +42,7 @@ export async function openApiText(publicUrl: string | undefined): Promise<string
 }
 
 async function generate(): Promise<ApiDocument> {
-  const generator = new OpenAPIGenerator({ schemaConverters: [new ZodToJsonSchemaConverter()] });
+  const generator = new OpenAPIGenerator({ schemaConverters: [schemaConverter()] });
   const document = await generator.generate(contract, {
     info: {
       title: "spaces",

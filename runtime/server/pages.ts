@@ -13,11 +13,28 @@ type Page = (parts: ServerParts, request: IncomingMessage) => Promise<PageAnswer
 interface PageAnswer {
   readonly status?: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 const JSON_TYPE = "application/json";
+
+/**
+ * A page that is the same for everybody, made once for each server: who may ask without a token must
+ * cost next to nothing, and many answers at once share the bytes.
+ */
+function madeOnce(make: Page): Page {
+  const made = new WeakMap<ServerParts, Promise<PageAnswer>>();
+  const bytes = async (parts: ServerParts, request: IncomingMessage): Promise<PageAnswer> => {
+    const page = await make(parts, request);
+    return { ...page, body: Buffer.from(page.body) };
+  };
+  return async (parts, request) => {
+    const page = made.get(parts) ?? bytes(parts, request);
+    made.set(parts, page);
+    return await page;
+  };
+}
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ["/livez", async () => ({ type: "text/plain; charset=utf-8", body: "ok\n" })],
@@ -53,14 +70,14 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ],
   [
     "/openapi.json",
-    async ({ publicUrl }) => {
+    madeOnce(async ({ publicUrl }) => {
       const { openApiText } = await import("./openapi.js");
       return { type: JSON_TYPE, body: await openApiText(publicUrl) };
-    },
+    }),
   ],
   [
     "/docs",
-    async ({ publicUrl }) => {
+    madeOnce(async ({ publicUrl }) => {
       const [{ referencePage, REFERENCE_POLICY }, { openApiDocument }] = await Promise.all([
         import("./reference-page.js"),
         import("./openapi.js"),
@@ -70,7 +87,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
         body: referencePage(await openApiDocument(publicUrl)),
         headers: { "content-security-policy": REFERENCE_POLICY, "x-frame-options": "DENY" },
       };
-    },
+    }),
   ],
 ]);
 

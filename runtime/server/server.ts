@@ -103,7 +103,7 @@ async function serve(
 ): Promise<Server> {
   const log = options.log ?? createLog("silent");
   const { store, secrets } = host.engine.parts;
-  const connections = new ConnectionGuard(limits.connections, limits.headersMs);
+  const connections = new ConnectionGuard(limits.connections, limits.headersMs, limits.pipelined);
   let draining = false;
   const parts: ServerParts = {
     host,
