@@ -1,8 +1,12 @@
 /** Ids and names: how they are made, and the forms that are accepted from outside. */
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import { z } from "zod";
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuv";
+const TAIL_LENGTH = 11;
+/** Random bytes for many ids: to ask for a few costs as much as to ask for these. */
+const random = Buffer.alloc(TAIL_LENGTH * 128);
+let used = random.length;
 
 /**
  * A new id: the prefix, nine characters of time (so that ids sort by age) and eleven random ones
@@ -16,7 +20,12 @@ export function newId(prefix: "spc" | "op" | "ins" | "fwd" | "usr" | "tok" | "re
     time = Math.floor(time / 32);
   }
   let tail = "";
-  for (const byte of randomBytes(11)) tail += ALPHABET.charAt(byte & 31);
+  if (used === random.length) {
+    randomFillSync(random);
+    used = 0;
+  }
+  for (const byte of random.subarray(used, used + TAIL_LENGTH)) tail += ALPHABET.charAt(byte & 31);
+  used += TAIL_LENGTH;
   return `${prefix}_${stamp}${tail}`;
 }
 

@@ -19,6 +19,7 @@ import type {
   SpaceSpec,
   SpawnRequest,
 } from "./driver.js";
+import { Followers } from "./followers.js";
 
 export interface AgentConnectionOptions {
   /** The environment that each request's is added to; empty when absent. */
@@ -70,6 +71,7 @@ class AgentConnection implements GuestConnection {
   readonly #open: () => Promise<AgentLink>;
   #link: Promise<AgentLink>;
   #closed = false;
+  readonly #followers = new Followers((id, from) => this.#attach(id, { ...from, input: false }));
   /** Processes that this connection has started and nobody has followed yet. */
   readonly #unfollowed = new Map<string, { guest: GuestAgentProcess; timer: NodeJS.Timeout }>();
 
@@ -85,7 +87,8 @@ class AgentConnection implements GuestConnection {
     this.#link = Promise.resolve(link);
     this.background = {
       start: (request) => this.#start(request),
-      attach: (id, options) => this.#attach(id, options),
+      attach: (id, { input, ...from }) =>
+        input ? this.#attach(id, { input, ...from }) : this.#followers.follow(id, from),
       list: () => this.#list(),
       signal: (id, signal) => this.#call((session) => session.signal(id, signal)),
       kill: (id) => this.#call((session) => session.kill(id)),
@@ -137,7 +140,7 @@ class AgentConnection implements GuestConnection {
   async #attach(id: string, { stdout, stderr, input }: AttachOptions): Promise<AttachedProcess> {
     if (this.#closed) throw this.#closedError();
     // A session can follow a process once; a session of its own lets anyone follow at any time.
-    const link = await this.#open();
+    const link = await this.#openAnother();
     try {
       const guest = await link.session.attach(id, { stdout, stderr, stdin: input });
       // One that only writes asks for no output.
@@ -156,6 +159,21 @@ class AgentConnection implements GuestConnection {
     } catch (error) {
       await link.session.close();
       throw await link.explain(error);
+    }
+  }
+
+  /** @throws SpacesError `LIMIT_EXCEEDED` when the agent hangs up on who comes, but lives */
+  async #openAnother(): Promise<AgentLink> {
+    try {
+      return await this.#open();
+    } catch (cause) {
+      if (!SpacesError.isInstance(cause) || cause.code !== "DRIVER_FAILED") throw cause;
+      await this.#call((session) => session.ping());
+      throw new SpacesError(
+        "LIMIT_EXCEEDED",
+        `The space "${this.#space.name}" takes no more connections now.`,
+        { cause, suggestion: "Let go of processes that are attached to, and try again." },
+      );
     }
   }
 

@@ -3,11 +3,11 @@
  * oRPC's OpenAPI handler. `exchange.ts` does what comes before and after.
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { HTTPMethod, HTTPPath } from "@orpc/client";
 import { getEventIteratorSchemaDetails } from "@orpc/contract";
-import { OpenAPIHandler } from "@orpc/openapi/node";
-import { StandardOpenAPIMatcher } from "@orpc/openapi/standard";
+import { StandardOpenAPIHandler, StandardOpenAPIMatcher } from "@orpc/openapi/standard";
+import type { StandardHeaders } from "@orpc/standard-server";
 import type { EngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import type { Permission } from "../contract/permissions.js";
@@ -18,6 +18,7 @@ import type { KeptAnswer } from "../engine/kept-answers.js";
 import { coercionOf } from "./coercion.js";
 import type { ServerLimits } from "./limits.js";
 import { streamError } from "./problem.js";
+import { sendReply } from "./reply.js";
 
 export const API_PREFIX = "/v1";
 
@@ -42,33 +43,42 @@ export interface Operation {
 export interface ServerContext extends CallContext {
   readonly requestId: string;
   readonly operation: Operation;
-  /** Fires when the caller may not go on. */
-  readonly revoked: AbortSignal;
   /** Given the answer before it is sent. */
   readonly keep: ((answer: KeptAnswer) => Promise<void>) | undefined;
   /** Set to what the call failed with. */
   failure?: unknown;
 }
 
+/** A request whose path and body have been read. */
+export interface ApiRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: StandardHeaders;
+  readonly body: unknown;
+  /** Fires when the caller has gone, or may not go on. */
+  readonly signal: AbortSignal;
+}
+
 export class Api {
   readonly #matcher: StandardOpenAPIMatcher;
-  readonly #handler: OpenAPIHandler<ServerContext>;
+  readonly #handler: StandardOpenAPIHandler<ServerContext>;
+  readonly #keepAliveMs: number;
 
   constructor(host: EngineHost, limits: ServerLimits) {
+    this.#keepAliveMs = limits.keepAliveMs;
     this.#matcher = new StandardOpenAPIMatcher();
     this.#matcher.init(host.router);
     const coerce = coercionOf();
     const { dataDir } = host.engine.parts;
-    this.#handler = new OpenAPIHandler<ServerContext>(host.router, {
-      eventIteratorKeepAliveInterval: limits.keepAliveMs,
+    this.#handler = new StandardOpenAPIHandler<ServerContext>(host.router, {
       rootInterceptors: [
         async ({ next, context }) => {
           const result = await next();
           // The server writes problems itself: oRPC would call them plain JSON.
           if (context.failure !== undefined) throw context.failure;
-          if (result.response !== undefined) {
+          if (result.response !== undefined && context.keep !== undefined) {
             const { status, body } = result.response;
-            await context.keep?.({ status, body: JSON.stringify(body) });
+            await context.keep({ status, body: JSON.stringify(body) });
           }
           return result;
         },
@@ -88,9 +98,8 @@ export class Api {
           if (path.join(".") !== context.operation.name) {
             throw new Error(`${path.join(".")} was found where ${context.operation.name} was`);
           }
-          const { revoked, requestId } = context;
-          const either = signal === undefined ? revoked : AbortSignal.any([signal, revoked]);
-          return await host.calls.track(either, async (tracked) => {
+          const { requestId } = context;
+          return await host.calls.track(signal, async (tracked) => {
             const why = (error: unknown): unknown =>
               tracked.aborted && SpacesError.isInstance(tracked.reason)
                 ? tracked.reason
@@ -137,11 +146,14 @@ export class Api {
 
   /** Answers a request. @throws what the call failed with, before anything was written */
   async answer(
-    request: IncomingMessage & { body?: unknown },
+    { method, url, headers, body, signal }: ApiRequest,
     response: ServerResponse,
     context: ServerContext,
   ): Promise<void> {
-    await this.#handler.handle(request, response, { prefix: API_PREFIX, context });
+    const request = { method, url, headers, body: async () => body, signal };
+    const result = await this.#handler.handle(request, { prefix: API_PREFIX, context });
+    if (result.response === undefined) throw new Error(`${method} ${url.pathname} was lost`);
+    await sendReply(response, result.response, this.#keepAliveMs);
   }
 }
 

@@ -20,8 +20,6 @@ import type { ServerParts } from "./parts.js";
 import { problemAnswer, sendProblem } from "./problem.js";
 import { checkQuery } from "./query.js";
 
-export type Request = IncomingMessage & { body?: unknown };
-
 /** What becomes known of a request while it is answered; the log tells it. */
 interface Known {
   readonly requestId: string;
@@ -37,7 +35,7 @@ const NOTHING_DONE: ReadonlySet<string> = new Set(["INVALID_INPUT", "PERMISSION_
 /** Answers a request, whatever it is. Never throws. */
 export async function answerRequest(
   parts: ServerParts,
-  request: Request,
+  request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const began = performance.now();
@@ -61,7 +59,7 @@ export async function answerRequest(
 
 async function answer(
   parts: ServerParts,
-  request: Request,
+  request: IncomingMessage,
   response: ServerResponse,
   known: Known,
 ): Promise<void> {
@@ -94,7 +92,11 @@ function resultOf(response: ServerResponse, { error }: Known): string {
   return response.writableFinished ? "ok" : "CANCELLED";
 }
 
-async function operationOf(parts: ServerParts, request: Request, target: URL): Promise<Operation> {
+async function operationOf(
+  parts: ServerParts,
+  request: IncomingMessage,
+  target: URL,
+): Promise<Operation> {
   const { pathname } = target;
   const operation = pathname.startsWith(`${API_PREFIX}/`)
     ? await parts.api.find(request.method ?? "", pathname.slice(API_PREFIX.length))
@@ -112,7 +114,7 @@ interface Call {
 
 async function answerCall(
   parts: ServerParts,
-  request: Request,
+  request: IncomingMessage,
   response: ServerResponse,
   { requestId, actor, operation, target }: Call,
 ): Promise<void> {
@@ -120,10 +122,10 @@ async function answerCall(
   response.once("close", () => place[Symbol.dispose]());
   checkQuery(target.searchParams, operation);
   const key = keyOf(request, operation);
-  const body = await readBody(parts, { request, response, operation, place });
+  const { body, bytes } = await readBody(parts, { request, response, operation, place });
   let keyed: KeyedCall | undefined;
   if (key !== undefined) {
-    const begun = await parts.answers.begin(callerOf(actor), key, requestHash(request, body));
+    const begun = await parts.answers.begin(callerOf(actor), key, requestHash(request, bytes));
     if ("status" in begun) {
       response.setHeader("idempotency-replayed", "true");
       const type = begun.status < 400 ? "application/json" : "application/problem+json";
@@ -133,11 +135,24 @@ async function answerCall(
     keyed = begun;
   }
   if (operation.isStream) response.setHeader("x-accel-buffering", "no");
-  const watch = parts.host.engine.identity.watch(actor);
-  response.once("close", () => watch[Symbol.dispose]());
-  const context = { actor, depth: 0, local: false, requestId, operation, revoked: watch.signal };
+  const over = new AbortController();
+  const watch = parts.host.engine.identity.watch(actor, over);
+  const close = (): void => {
+    watch[Symbol.dispose]();
+    if (!response.writableFinished) over.abort();
+  };
+  if (response.closed) close();
+  else response.once("close", close);
+  const called = {
+    method: request.method ?? "",
+    url: target,
+    headers: request.headers,
+    body,
+    signal: over.signal,
+  };
+  const context = { actor, depth: 0, local: false, requestId, operation, keep: keyed?.keep };
   try {
-    await parts.api.answer(request, response, { ...context, keep: keyed?.keep });
+    await parts.api.answer(called, response, context);
   } catch (failure) {
     if (keyed !== undefined && !response.headersSent) {
       const { error, body } = problemAnswer(failure, { requestId, instance: target.pathname });
@@ -156,7 +171,7 @@ function callerOf(actor: Actor): string {
   return actor.token?.id ?? actor.id;
 }
 
-/** Puts the body where oRPC finds it. @returns its bytes, where it is JSON */
+/** Reads the body of a call. @returns what the call is given, and its bytes where it is JSON */
 async function readBody(
   { limits }: ServerParts,
   {
@@ -165,29 +180,25 @@ async function readBody(
     operation,
     place,
   }: {
-    readonly request: Request;
+    readonly request: IncomingMessage;
     readonly response: ServerResponse;
     readonly operation: Operation;
     readonly place: Place;
   },
-): Promise<Buffer> {
+): Promise<{ readonly body: unknown; readonly bytes: Buffer }> {
   // Who waits to be asked for the body is asked only now, when it is wanted.
   if (request.headers.expect !== undefined) response.writeContinue();
-  if (operation.takesBytes) {
-    request.body = bytesOf(request, limits);
-    return Buffer.alloc(0);
-  }
+  if (operation.takesBytes) return { body: bytesOf(request, limits), bytes: Buffer.alloc(0) };
   if (operation.inQuery && hasBody(request)) {
     throw new SpacesError("INVALID_INPUT", "The body is not read: the input is in the query.");
   }
   const { bytes, value } = await readJson(request, limits, (part) => place.hold(part));
-  request.body = value;
-  return bytes;
+  return { body: value, bytes };
 }
 
 function fail(
   parts: ServerParts,
-  request: Request,
+  request: IncomingMessage,
   response: ServerResponse,
   known: Known,
   failure: unknown,
@@ -210,11 +221,12 @@ function fail(
 
 function writeLog(
   parts: ServerParts,
-  request: Request,
+  request: IncomingMessage,
   response: ServerResponse,
   { requestId, path, actor, operation, error }: Known,
   began: number,
 ): void {
+  if (!parts.log.isLevelEnabled("info")) return;
   const aborted = !response.writableFinished;
   const name = operation?.name;
   parts.log.info(

@@ -14,6 +14,7 @@ import {
 } from "kysely";
 import type Database from "libsql";
 import { isBusy, storeErrorFrom } from "./errors.js";
+import { Statements } from "./statements.js";
 
 const BUSY_LIMIT_MS = 20_000;
 
@@ -64,14 +65,16 @@ class TransactionalAdapter extends SqliteAdapter {
 /** Takes the write lock when a transaction begins, so that it cannot fail half-way through. */
 class PatientDriver extends SqliteDriver {
   readonly #database: SqliteDatabase;
+  readonly #statements: Statements;
 
   constructor(database: SqliteDatabase) {
     super({ database });
     this.#database = database;
+    this.#statements = new Statements(database);
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    return new PatientConnection(await super.acquireConnection(), this.#database);
+    return new PatientConnection(await super.acquireConnection(), this.#statements);
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -86,11 +89,11 @@ class PatientDriver extends SqliteDriver {
 
 class PatientConnection implements DatabaseConnection {
   readonly #inner: DatabaseConnection;
-  readonly #database: SqliteDatabase;
+  readonly #statements: Statements;
 
-  constructor(inner: DatabaseConnection, database: SqliteDatabase) {
+  constructor(inner: DatabaseConnection, statements: Statements) {
     this.#inner = inner;
-    this.#database = database;
+    this.#statements = statements;
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
@@ -98,8 +101,10 @@ class PatientConnection implements DatabaseConnection {
     return await retryWhileBusy(() => {
       // One that met a lock is under way until it is run again or its memory is freed, and while a
       // statement is under way nothing can be committed. So the same one is run again.
-      statement ??= this.#database.prepare(sql);
-      return execute<R>(statement, parameters);
+      statement ??= this.#statements.take(sql);
+      const result = execute<R>(statement, parameters);
+      this.#statements.keep(sql, statement);
+      return result;
     });
   }
 

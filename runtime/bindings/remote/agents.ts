@@ -14,7 +14,7 @@ import { getProxyForUrl } from "proxy-from-env";
 import { SpacesError } from "../../contract/errors.js";
 import type { ServerAddress } from "./server-address.js";
 
-/** Connections beyond these wait; follows and uploads hold one each. */
+/** Connections for calls; what is beyond them waits. */
 const MOST_SOCKETS = 256;
 /** When a connection is quiet for so long, the system asks whether its other end is still there. */
 const PROBE_MS = 15_000;
@@ -22,6 +22,8 @@ const PROBE_MS = 15_000;
 export interface Agents extends Disposable {
   /** For calls. */
   readonly calls: HttpAgent;
+  /** For what holds its connection for long: calls must not wait for its end. */
+  readonly streams: HttpAgent;
   /** For WebSockets, which a proxy passes on through a tunnel only. */
   readonly sockets: HttpAgent;
 }
@@ -38,24 +40,32 @@ export function createAgents(address: ServerAddress, connectTimeoutMs: number): 
     maxSockets: MOST_SOCKETS,
     noDelay: true,
   };
+  const unlimited = { ...options, maxSockets: Number.POSITIVE_INFINITY };
   const { base, socketPath } = address;
   if (socketPath !== undefined) {
-    return agentsOf(
-      limited(new HttpAgent({ ...options, socketPath } as AgentOptions), connectTimeoutMs),
-    );
+    const local = (of: AgentOptions): HttpAgent =>
+      limited(new HttpAgent({ ...of, socketPath } as AgentOptions), connectTimeoutMs);
+    return agentsOf(local(options), local(unlimited));
   }
   const authorities = extraAuthorities();
-  if (authorities !== undefined) options.ca = authorities;
+  if (authorities !== undefined) {
+    options.ca = authorities;
+    unlimited.ca = authorities;
+  }
   const proxy = getProxyForUrl(base.href);
   const secure = base.protocol === "https:";
   if (proxy === "") {
-    const agent = secure ? new HttpsAgent(options) : new HttpAgent(options);
-    return agentsOf(limited(agent, connectTimeoutMs));
+    const direct = (of: AgentOptions): HttpAgent =>
+      limited(secure ? new HttpsAgent(of) : new HttpAgent(of), connectTimeoutMs);
+    return agentsOf(direct(options), direct(unlimited));
   }
   const checked = proxyUrl(proxy);
-  const tunnel = (): HttpAgent => limited(new TunnelAgent(checked, options), connectTimeoutMs);
-  if (secure) return agentsOf(tunnel());
-  return agentsOf(limited(new HttpProxyAgent(checked, options), connectTimeoutMs), tunnel());
+  const tunnel = (of: AgentOptions): HttpAgent =>
+    limited(new TunnelAgent(checked, of), connectTimeoutMs);
+  if (secure) return agentsOf(tunnel(options), tunnel(unlimited));
+  const forward = (of: AgentOptions): HttpAgent =>
+    limited(new HttpProxyAgent(checked, of), connectTimeoutMs);
+  return agentsOf(forward(options), forward(unlimited), tunnel(unlimited));
 }
 
 /** A tunnel through a proxy, within which the server is trusted as it is without one. */
@@ -85,12 +95,14 @@ class TunnelAgent extends HttpsProxyAgent<string> {
 
 type AgentConnectOpts = Parameters<HttpsProxyAgent<string>["connect"]>[1];
 
-function agentsOf(calls: HttpAgent, sockets: HttpAgent = calls): Agents {
+function agentsOf(calls: HttpAgent, streams: HttpAgent, sockets: HttpAgent = streams): Agents {
   return {
     calls,
+    streams,
     sockets,
     [Symbol.dispose]() {
       calls.destroy();
+      streams.destroy();
       sockets.destroy();
     },
   };

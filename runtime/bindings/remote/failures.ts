@@ -184,7 +184,10 @@ export function eventFailure(url: string, data: unknown): RemoteFailure {
   const own = isRecord(data.data) ? data.data : {};
   const status = typeof data.status === "number" ? data.status : 500;
   const error = errorOfProblem({ ...data, ...own, code: data.code }, status);
-  return new RemoteFailure(error, TRANSIENT.has(error.status) ? "transient" : "final");
+  // Who asks too often is told so before a stream begins. Within one, it is what is asked for that
+  // is too much, and it would be so again.
+  const passes = TRANSIENT.has(error.status) && error.code !== "LIMIT_EXCEEDED";
+  return new RemoteFailure(error, passes ? "transient" : "final");
 }
 
 /** Builds the error back that a server has told. */

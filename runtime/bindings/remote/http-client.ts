@@ -27,6 +27,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal | undefined;
   /** Milliseconds until the answer must have begun; while a body is sent, between two parts of it. */
   readonly answerTimeoutMs: number;
+  /** Whether it holds its connection for long. */
+  readonly isStream: boolean;
 }
 
 /** A good answer whose body is still to be read. */
@@ -90,7 +92,7 @@ export class HttpClient implements Disposable {
         method: request.method,
         headers: request.headers,
         ...(sent.body === undefined ? {} : { body: sent.body }),
-        agent: this.#agents.calls,
+        agent: request.isStream ? this.#agents.streams : this.#agents.calls,
         signal: abort.signal,
         redirect: "manual",
         compress: false,

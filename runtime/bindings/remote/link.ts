@@ -4,7 +4,11 @@
  */
 import { createORPCClient } from "@orpc/client";
 import type { StandardLinkClient } from "@orpc/client/standard";
-import { type AnyContractProcedure, isContractProcedure } from "@orpc/contract";
+import {
+  type AnyContractProcedure,
+  getEventIteratorSchemaDetails,
+  isContractProcedure,
+} from "@orpc/contract";
 import { RequestValidationPlugin } from "@orpc/contract/plugins";
 import { StandardOpenAPILink } from "@orpc/openapi-client/standard";
 import type { StandardHeaders, StandardLazyResponse, StandardRequest } from "@orpc/standard-server";
@@ -102,12 +106,14 @@ class Sender implements StandardLinkClient<Record<never, never>> {
     path: readonly string[],
     input: unknown,
   ): Promise<StandardLazyResponse> {
-    const { meta } = procedureAt(path)["~orpc"];
-    const { idempotent = false } = meta as ProcedureMeta;
-    const sent = encode(request, signal, this.#answerTimeoutMs(path, input));
-    const isStream = sent.body instanceof ReadableStream;
+    const { meta, outputSchema } = procedureAt(path)["~orpc"];
+    const { idempotent = false, bytes = false } = meta as ProcedureMeta;
+    const sent = {
+      ...encode(request, signal, this.#answerTimeoutMs(path, input)),
+      isStream: bytes || getEventIteratorSchemaDetails(outputSchema) !== undefined,
+    };
     // What follows a broken stream has its own patience.
-    const attempts = isStream ? 1 : this.#options.attempts;
+    const attempts = sent.body instanceof ReadableStream ? 1 : this.#options.attempts;
     const answer = await withRetries(
       async () => {
         const received = await this.#http.send(sent);
@@ -182,7 +188,7 @@ function encode(
   { method, url, headers, body }: StandardRequest,
   signal: AbortSignal | undefined,
   answerTimeoutMs: number,
-): HttpRequest {
+): Omit<HttpRequest, "isStream"> {
   const plain = plainHeaders(headers);
   const common = { method, url, signal, answerTimeoutMs };
   if (body instanceof ReadableStream) {

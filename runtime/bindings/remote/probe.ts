@@ -28,6 +28,7 @@ export async function probeServer(url: string, signal?: AbortSignal): Promise<Se
       body: undefined,
       signal,
       answerTimeoutMs: TIMEOUT_MS,
+      isStream: false,
     });
     body.destroy();
     const date = Date.parse(headers.date ?? "");

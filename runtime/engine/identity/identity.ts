@@ -56,12 +56,13 @@ export class Identity implements Disposable {
 
   /**
    * Watches whether an actor may go on, for calls that take long.
+   * @param abort what is to be aborted; a new one when absent
    * @returns a signal that aborts, with an `UNAUTHENTICATED` error as reason, once the actor's token
    *   expires or is revoked, its user is disabled or deleted, or either loses a permission; to be
    *   disposed at the end of the call
    */
-  watch(actor: Actor): Watch {
-    return this.#watcher.watch(actor);
+  watch(actor: Actor, abort?: AbortController): Watch {
+    return this.#watcher.watch(actor, abort);
   }
 
   [Symbol.dispose](): void {

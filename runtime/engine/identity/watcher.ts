@@ -32,9 +32,11 @@ export class Watcher {
     this.#store = store;
   }
 
-  /** Watches an actor's token; without a token there is nothing that could end. */
-  watch(actor: Actor): Watch {
-    const abort = new AbortController();
+  /**
+   * Watches an actor's token; without a token there is nothing that could end.
+   * @param abort what is aborted then, where the caller has something to abort already
+   */
+  watch(actor: Actor, abort = new AbortController()): Watch {
     if (actor.token === undefined)
       return { signal: abort.signal, [Symbol.dispose]: () => undefined };
     const watched = { actor, tokenId: actor.token.id, abort };
