@@ -178,6 +178,18 @@ describe("the token that is sent", () => {
     expect((await tokenFor(await resolve({ url: "http://evil.example" })))?.value).toBe("spt_env");
   });
 
+  it("is the profile's own where a project's file names the profile", async () => {
+    await inProject("profile: work\n");
+    await user("profiles:\n  work: { url: http://work.example }\n");
+    vi.stubEnv("SPACES_TOKEN", "spt_for_another");
+    await expect(tokenFor(await resolve())).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+    await storeToken("http://work.example", "spt_work", "me");
+    expect((await tokenFor(await resolve()))?.value).toBe("spt_work");
+    expect((await tokenFor(await resolve({ profile: "work" })))?.value).toBe("spt_for_another");
+    await user("profiles:\n  work: { url: http://work.example, token: spt_beside }\n");
+    expect((await tokenFor(await resolve()))?.value).toBe("spt_beside");
+  });
+
   it("is not stored for a URL that only begins alike", async () => {
     await storeToken("http://a.example", "spt_a", "me");
     expect(await storedToken("http://a.example:8080")).toBeUndefined();

@@ -34,6 +34,8 @@ export interface Config {
   readonly profile: Setting<string> | undefined;
   readonly binding: Setting<"auto" | "local" | "remote">;
   readonly driver: Setting<string> | undefined;
+  /** The project's file that decides on the URL, by itself or by naming a profile of the user's. */
+  readonly urlChosenBy: string | undefined;
   /** The token that stands beside the URL in the user's own file. */
   readonly profileToken: Setting<string> | undefined;
 }
@@ -85,6 +87,8 @@ export async function resolveConfig(options: ConfigOptions = {}): Promise<Config
     profile,
     binding: bindingOf(options, env, files, own),
     driver: pick("driver", flag("--driver", options.driver)),
+    urlChosenBy:
+      url !== undefined && isChosenByProject(url, profile, own) ? files.projectPath : undefined,
     profileToken: tokenBeside(files, own, profile, url),
   };
 }
@@ -109,6 +113,15 @@ function bindingOf(
   throw new SpacesError("INVALID_INPUT", `${origin.where} cannot be "${value.slice(0, 80)}".`, {
     suggestion: "Give auto, local or remote.",
   });
+}
+
+function isChosenByProject(
+  { origin }: Setting<string>,
+  profile: Setting<string> | undefined,
+  own: Profile | undefined,
+): boolean {
+  if (origin.kind === "project") return true;
+  return origin.kind === "user" && profile?.origin.kind === "project" && own?.url !== undefined;
 }
 
 /** A token of the user's file is for the URL that stands beside it and for no other. */

@@ -18,22 +18,20 @@ export async function tokenFor(
   given?: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Setting<string> | undefined> {
-  const { url } = config;
+  const { url, urlChosenBy } = config;
   if (url === undefined) return undefined;
   const named = given === undefined ? await environmentToken(env) : explicit(given);
-  if (url.origin.kind !== "project") {
-    if (named !== undefined) return named;
-    if (config.profileToken !== undefined) return config.profileToken;
-  }
+  if (urlChosenBy === undefined && named !== undefined) return named;
+  if (config.profileToken !== undefined) return config.profileToken;
   const { storedToken } = await import("./credentials.js");
   const stored = await storedToken(url.value);
-  if (stored === undefined && url.origin.kind === "project" && named !== undefined) {
+  if (stored === undefined && urlChosenBy !== undefined && named !== undefined) {
     throw new SpacesError(
       "UNAUTHENTICATED",
-      `${named.origin.where} is not sent to ${url.value}: that URL comes from ${url.origin.where}.`,
+      `${named.origin.where} is not sent to ${url.value}: that URL comes from ${urlChosenBy}.`,
       {
         suggestion: `If you trust that server, run \`spaces login ${url.value}\`, or name it yourself with --url or SPACES_URL.`,
-        details: { url: url.value, file: url.origin.where },
+        details: { url: url.value, file: urlChosenBy },
       },
     );
   }
