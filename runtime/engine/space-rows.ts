@@ -12,6 +12,9 @@ import { parseMemory } from "./template-file.js";
 /** Where the workspace appears inside of every space. */
 export const WORKSPACE_MOUNT = "/workspace";
 
+/** No name begins so: what does is looked up by its key alone, and not among all names. */
+const ID_PREFIX = "spc_";
+
 /** Shown instead of the value of a secret field. */
 export const REDACTED = "***";
 
@@ -36,15 +39,11 @@ export function hasExpired({ expires_at }: Pick<SpaceRow, "expires_at">): boolea
  * @throws SpacesError `SPACE_NOT_FOUND`, `CONFLICT`
  */
 export async function findEvenExpired(store: Store, actor: Actor, ref: string): Promise<SpaceRow> {
-  const rows = await store
-    .selectFrom("spaces")
-    .selectAll()
-    .where((where) => where.or([where("id", "=", ref), where("name", "=", ref)]))
-    .where("status", "!=", "destroyed")
-    .execute();
-  const own = rows.find((row) => row.owner === actor.id);
+  const living = store.selectFrom("spaces").selectAll().where("status", "!=", "destroyed");
+  const named = living.where(ref.startsWith(ID_PREFIX) ? "id" : "name", "=", ref);
+  const own = await named.where("owner", "=", actor.id).executeTakeFirst();
   if (own !== undefined) return own;
-  const others = actor.permissions.has("ManageSpaces") ? rows : [];
+  const others = actor.permissions.has("ManageSpaces") ? await named.execute() : [];
   const [other] = others;
   if (other === undefined) {
     throw new SpacesError("SPACE_NOT_FOUND", `There is no space "${ref}".`);

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { SpacesError } from "../contract/errors.js";
 import type { ServerLimits } from "./limits.js";
+import { release } from "./memory-release.js";
 
 /** Levels of arrays and objects; the contract's inputs have three. */
 const DEEPEST = 64;
@@ -103,7 +104,8 @@ async function readWhole(
 }
 
 /**
- * The body as a stream of bytes, read as fast as it is taken.
+ * The body as a stream of bytes, read as fast as it is taken. A piece is gone once the next one is
+ * asked for.
  * @throws SpacesError `INVALID_INPUT` for another content type
  */
 export function bytesOf(request: IncomingMessage, limits: ServerLimits): ReadableStream {
@@ -118,7 +120,14 @@ export function bytesOf(request: IncomingMessage, limits: ServerLimits): Readabl
   const guard = cutStalled(request, limits.bodyStallMs);
   request.once("close", () => guard[Symbol.dispose]());
   // `Readable.toWeb` of Node 20 throws outside of all calls when the reader cancels.
-  return ReadableStream.from(request.iterator({ destroyOnReturn: false }));
+  return ReadableStream.from(piecesOf(request));
+}
+
+async function* piecesOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of request.iterator({ destroyOnReturn: false })) {
+    yield piece;
+    release(piece);
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   getEventMeta,
   type StandardResponse,
 } from "@orpc/standard-server";
+import { release } from "./memory-release.js";
 
 /**
  * Sends an answer. Resolves when it has been handed over or the client has gone; what fails within a
@@ -65,7 +66,7 @@ async function sendBytes(
     for (;;) {
       const { done, value } = await reader.read();
       if (done || response.destroyed) break;
-      await write(response, value);
+      await write(response, value, () => release(value));
     }
     response.end();
   } catch (error) {
@@ -123,9 +124,19 @@ function messageOf(event: "message" | "done" | "error", value: unknown): string 
   return encodeEventMessage({ ...getEventMeta(value), event, data: JSON.stringify(value) });
 }
 
-/** Resolves when the client has taken so much that more can be written, or has gone. */
-async function write(response: ServerResponse, piece: string | Uint8Array): Promise<void> {
-  if (response.write(piece) || response.destroyed) return;
+/**
+ * Resolves when the client has taken so much that more can be written, or has gone.
+ * @param onSent called when the piece is with the system
+ */
+async function write(
+  response: ServerResponse,
+  piece: string | Uint8Array,
+  onSent?: () => void,
+): Promise<void> {
+  const goesOn = response.write(piece, (error) => {
+    if (!error) onSent?.();
+  });
+  if (goesOn || response.destroyed) return;
   await new Promise<void>((resolve) => {
     const goOn = (): void => {
       response.off("drain", goOn).off("close", goOn);

@@ -66,6 +66,7 @@ class TransactionalAdapter extends SqliteAdapter {
 class PatientDriver extends SqliteDriver {
   readonly #database: SqliteDatabase;
   readonly #statements: Statements;
+  readonly #turn = new Turn();
 
   constructor(database: SqliteDatabase) {
     super({ database });
@@ -74,7 +75,13 @@ class PatientDriver extends SqliteDriver {
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
+    await this.#turn.take();
     return new PatientConnection(await super.acquireConnection(), this.#statements);
+  }
+
+  override async releaseConnection(): Promise<void> {
+    await super.releaseConnection();
+    this.#turn.give();
   }
 
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -84,6 +91,23 @@ class PatientDriver extends SqliteDriver {
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     // SQLite has rolled back by itself where the disk was full or failed.
     if (this.#database.inTransaction) await super.rollbackTransaction(connection);
+  }
+}
+
+/** One after the other, in their order. Kysely's own lock wakes all who wait, to let one through. */
+class Turn {
+  readonly #waiting: (() => void)[] = [];
+  #taken = false;
+
+  async take(): Promise<void> {
+    if (this.#taken) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#taken = true;
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#taken = false;
+    else next();
   }
 }
 

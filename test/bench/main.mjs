@@ -18,7 +18,6 @@ const AREAS = {
   docker: () => import("./docker.mjs"),
   bubblewrap: () => import("./bubblewrap.mjs"),
   ports: () => import("./ports.mjs"),
-  remote: () => import("./remote.mjs"),
   store: () => import("./store.mjs"),
   files: () => import("./files.mjs"),
   server: () => import("./server.mjs"),

@@ -7,12 +7,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import nodeFetch from "node-fetch";
 import { block, interleave, row, skipped, timed } from "./harness.mjs";
 
 const CONNECTIONS = 64;
 const STREAMS = 1000;
-const FOLLOWERS = 7;
+const PROCESSES = 4;
 const STREAMED_MB = 300;
 const FILE_MB = 1024;
 
@@ -38,12 +37,9 @@ export async function measure({ stage, quick }) {
     const agent = new Agent({ keepAlive: true });
     const call = await interleave(
       {
-        ours: () => block(() => remote.client.spaces.get({ space })),
-        echo: () =>
-          block(async () => {
-            const answer = await nodeFetch(echoUrl, { method: "POST", body: "{}", agent });
-            await answer.json();
-          }),
+        ours: () => block(() => remote.client.system.whoami({})),
+        echo: () => block(() => get(echoUrl, { agent })),
+        local: () => block(() => local.client.system.whoami({})),
       },
       { rounds: quick ? 10 : 60, warmup: 3 },
     );
@@ -58,7 +54,8 @@ export async function measure({ stage, quick }) {
     const headers = { authorization: `Bearer ${adminToken}` };
     const rate = await interleave(
       {
-        ours: () => requestRate(`${url}/v1/spaces/${space}`, { headers }, quick),
+        ours: () => requestRate(`${url}/v1/system/whoami`, { headers }, quick),
+        space: () => requestRate(`${url}/v1/spaces/${space}`, { headers }, quick),
         echo: () => requestRate(echoUrl, {}, quick),
       },
       { rounds: quick ? 1 : 5 },
@@ -161,9 +158,8 @@ async function streamRate(client, space, megabytes) {
 
 /** Many followers at once: how long until all have what was printed, and what each costs. */
 async function manyStreams(client, served, space, count) {
-  // A process can be followed eight times, of which one is left for its input.
   const processes = await Promise.all(
-    Array.from({ length: Math.ceil(count / FOLLOWERS) }, async () => {
+    Array.from({ length: PROCESSES }, async () => {
       const cat = { space, command: "cat", args: [], input: true };
       return (await client.processes.start(cat)).id;
     }),
@@ -225,14 +221,29 @@ async function transfer(client, served, space, megabytes) {
 function rowsOf({ idle, call, exec, rate, stream, streams, files }) {
   return [
     row({
-      what: "server: `spaces.get` over HTTP, p50",
+      what: "server: call through the remote binding (`system.whoami`), p50",
       unit: "ms",
       ours: call.ours.p50,
-      peer: { name: "node:http echo by node-fetch", value: call.echo.p50 },
+      peer: { name: "bare node:http echo", value: call.echo.p50 },
       samples: { ours: call.ours, peer: call.echo },
     }),
     row({
-      what: `server: requests per second over ${CONNECTIONS} connections`,
+      what: "server: the same call, p50",
+      unit: "ms",
+      ours: call.ours.p50,
+      peer: { name: "in process", value: call.local.p50 },
+      samples: { ours: call.ours, peer: call.local },
+    }),
+    row({
+      what: `server: \`spaces.get\` per second over ${CONNECTIONS} connections`,
+      unit: "/s",
+      ours: rate.space.p50,
+      peer: { name: "node:http echo", value: rate.echo.p50 },
+      better: "more",
+      samples: { ours: rate.space, peer: rate.echo },
+    }),
+    row({
+      what: `server: \`system.whoami\` per second over ${CONNECTIONS} connections`,
       unit: "/s",
       ours: rate.ours.p50,
       peer: { name: "node:http echo", value: rate.echo.p50 },
