@@ -153,7 +153,7 @@ export class Api {
     const request = { method, url, headers, body: async () => body, signal };
     const result = await this.#handler.handle(request, { prefix: API_PREFIX, context });
     if (result.response === undefined) throw new Error(`${method} ${url.pathname} was lost`);
-    await sendReply(response, result.response, this.#keepAliveMs);
+    await sendReply(response, result.response, { keepAliveMs: this.#keepAliveMs, signal });
   }
 }
 

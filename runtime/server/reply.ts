@@ -11,16 +11,28 @@ import {
 } from "@orpc/standard-server";
 import { release } from "./memory-release.js";
 
+interface ReplyOptions {
+  /** Between the comments of an event stream in which nothing happens. */
+  readonly keepAliveMs: number;
+  /** Fires when the caller may not go on. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Sends an answer. Resolves when it has been handed over or the client has gone; what fails within a
  * stream breaks the answer off, for its head has been sent.
- * @param keepAliveMs between the comments of an event stream in which nothing happens
  */
 export async function sendReply(
   response: ServerResponse,
   { status, headers, body }: StandardResponse,
-  keepAliveMs: number,
+  { keepAliveMs, signal }: ReplyOptions,
 ): Promise<void> {
+  const cut = (): void => {
+    // Who does not take what it is sent would not take the end of it either.
+    if (response.writableNeedDrain) response.destroy();
+  };
+  signal.addEventListener("abort", cut);
+  response.once("close", () => signal.removeEventListener("abort", cut));
   if (body instanceof ReadableStream) {
     await sendBytes(response, { status, headers, body });
   } else if (isIterator(body)) {
