@@ -1,7 +1,7 @@
 /** `spaces login` and `spaces logout`: keep the token for a server, and forget it. */
 import type { Command } from "commander";
-import { parseServerUrl } from "../runtime/bindings/remote/server-address.js";
 import { resolveConfig } from "../runtime/config/resolve.js";
+import { parseServerUrl } from "../runtime/config/server-address.js";
 import { environmentToken, readToken } from "../runtime/config/token.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import type { Whoami } from "../runtime/contract/system.js";

@@ -177,7 +177,7 @@ function profileOf(files: Files, profile: Setting<string> | undefined): Profile 
 }
 
 async function normalized({ value, origin }: Setting<string>): Promise<Setting<string>> {
-  const { parseServerUrl } = await import("../bindings/remote/server-address.js");
+  const { parseServerUrl } = await import("./server-address.js");
   return { value: parseServerUrl(value).url, origin };
 }
 

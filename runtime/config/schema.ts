@@ -1,8 +1,8 @@
 /** What configuration files may hold. */
 import { z } from "zod";
-import { parseServerUrl } from "../bindings/remote/server-address.js";
 import { SpacesError } from "../contract/errors.js";
 import { nameSchema } from "../contract/ids.js";
+import { parseServerUrl } from "./server-address.js";
 
 /** The URL of a server, in its one form. */
 const urlSchema = z.string().transform((text, context) => {

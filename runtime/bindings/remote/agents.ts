@@ -11,8 +11,8 @@ import { checkServerIdentity, type PeerCertificate, rootCertificates } from "nod
 import { HttpProxyAgent } from "http-proxy-agent";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
+import type { ServerAddress } from "../../config/server-address.js";
 import { SpacesError } from "../../contract/errors.js";
-import type { ServerAddress } from "./server-address.js";
 
 /** Connections for calls; what is beyond them waits. */
 const MOST_SOCKETS = 256;

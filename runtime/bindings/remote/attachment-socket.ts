@@ -1,6 +1,7 @@
 /** One WebSocket of an attachment, from its opening to its end; `socket-attachment.ts` has one at a time. */
 import type { Agent, IncomingMessage } from "node:http";
 import WebSocket from "ws";
+import type { ServerAddress } from "../../config/server-address.js";
 import { SpacesError } from "../../contract/errors.js";
 import type { AttachmentEvent, AttachTarget } from "../attachment.js";
 import {
@@ -12,7 +13,6 @@ import {
   type RemoteFailure,
   timeoutFailure,
 } from "./failures.js";
-import type { ServerAddress } from "./server-address.js";
 
 const PROTOCOL = "spaces.attach.v1";
 /** The largest frame that is taken. */

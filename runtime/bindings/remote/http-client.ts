@@ -5,6 +5,7 @@
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import fetch, { AbortError, type Response } from "node-fetch";
+import type { ServerAddress } from "../../config/server-address.js";
 import { SpacesError } from "../../contract/errors.js";
 import type { Agents } from "./agents.js";
 import {
@@ -14,7 +15,6 @@ import {
   RemoteFailure,
   timeoutFailure,
 } from "./failures.js";
-import type { ServerAddress } from "./server-address.js";
 
 /** What is read of an answer that tells an error. */
 const ERROR_BYTES = 1024 * 1024;

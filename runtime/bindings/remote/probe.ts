@@ -1,8 +1,9 @@
 /** Asks a server for a sign of life, without a token; `spaces doctor` calls it. */
+
+import { parseServerUrl } from "../../config/server-address.js";
 import { createAgents } from "./agents.js";
 import { spacesErrorOf } from "./failures.js";
 import { HttpClient } from "./http-client.js";
-import { parseServerUrl } from "./server-address.js";
 
 const TIMEOUT_MS = 10_000;
 

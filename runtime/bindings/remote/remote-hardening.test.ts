@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { WebSocketServer } from "ws";
 import { canMakeCertificates, makeCertificate } from "../../../test/support/certificates.js";
+import { parseServerUrl } from "../../config/server-address.js";
 import { openRemote } from "./remote.js";
-import { parseServerUrl } from "./server-address.js";
 import { type Answer, json, TestServer } from "./test-server.js";
 
 const open = new Set<AsyncDisposable>();

@@ -1,4 +1,6 @@
 /** The remote binding: the contract answered by a server over HTTP. `select.ts` opens it. */
+
+import { parseServerUrl } from "../../config/server-address.js";
 import { SpacesError } from "../../contract/errors.js";
 import type { ProgressListener } from "../../drivers/driver.js";
 import { VERSION } from "../../version.js";
@@ -7,7 +9,6 @@ import { createAgents } from "./agents.js";
 import type { RemoteFailure } from "./failures.js";
 import { HttpClient } from "./http-client.js";
 import { createRemoteClient } from "./link.js";
-import { parseServerUrl } from "./server-address.js";
 
 export interface RemoteOptions {
   /** Such as `https://spaces.example.org` or `unix:///run/spaces.sock`. */

@@ -4,6 +4,7 @@
  * remote binding opens it.
  */
 import type { Agent } from "node:http";
+import type { ServerAddress } from "../../config/server-address.js";
 import { signalSchema } from "../../contract/processes.js";
 import type { TerminalSize } from "../../drivers/driver.js";
 import type { Attachment, AttachmentEvent, AttachOptions, AttachTarget } from "../attachment.js";
@@ -13,7 +14,6 @@ import { type RemoteFailure, spacesErrorOf } from "./failures.js";
 import { resumable } from "./follow.js";
 import { checkPathValue } from "./path-values.js";
 import { Resumption } from "./resumption.js";
-import type { ServerAddress } from "./server-address.js";
 
 /** Bytes of input in one frame. */
 const FRAME_BYTES = 256 * 1024;

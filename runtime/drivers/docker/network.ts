@@ -2,10 +2,14 @@
  * The network of an owner's `internal` spaces: they reach each other on it, and nothing else. Made
  * when the first space needs it and removed with the last. Called by the driver.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { SpaceSpec } from "../driver.js";
 import { LABELS, shortInstallation, shortOwner } from "./container-spec.js";
 import type { DockerEngine } from "./engine.js";
 import { causeStatus, reasonOf } from "./errors.js";
+
+/** How long the daemon may take to list a network that another process is making. */
+const LISTED_WITHIN_MS = 10_000;
 
 /** The name of an owner's internal network. */
 export function internalNetworkName(installationId: string, owner: string): string {
@@ -45,9 +49,14 @@ export async function ensureInternalNetwork(
       }),
     );
   } catch (error) {
-    // Refused because another process was faster: then its network is there.
+    // Refused because another process was faster: its network is there, or will be in a moment, for
+    // the daemon takes the interface's name before it lists the network.
     if (causeStatus(error) === undefined) throw error;
-    if (!(await isThere())) throw error;
+    const giveUpAt = Date.now() + (/conflict/i.test(reasonOf(error)) ? LISTED_WITHIN_MS : 0);
+    while (!(await isThere())) {
+      if (Date.now() >= giveUpAt) throw error;
+      await delay(20);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** Reads the URL of a server: over TCP, TLS or a unix socket. For the remote binding and the configuration. */
-import { SpacesError } from "../../contract/errors.js";
+import { SpacesError } from "../contract/errors.js";
 
 /** Where every route begins. */
 const VERSION_PATH = "/v1";
