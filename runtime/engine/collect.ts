@@ -1,6 +1,7 @@
 /** Collects what a process prints, within bounds of time and size, and ends it where it must end. */
 
 import type { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { StringDecoder } from "node:string_decoder";
 import { SpacesError } from "../contract/errors.js";
 import type { CommandResult } from "../contract/processes.js";
@@ -88,8 +89,10 @@ class KeptOutput {
 
   async follow(stream: Readable, name: StreamName): Promise<void> {
     const decoder = new StringDecoder("utf8");
+    // As they come: an iterator takes pieces a moment later, and mixes up the order of two streams.
+    stream.on("data", (chunk: Buffer) => this.#keep(name, decoder, chunk));
     try {
-      for await (const chunk of stream) this.#keep(name, decoder, chunk as Buffer);
+      await finished(stream, { writable: false });
     } catch (error) {
       // A stream that broke ends the output; whether the process ended well is what `exit` says.
       this.#append(name, `\n[spaces: ${name} broke off: ${(error as Error).message}]\n`);
