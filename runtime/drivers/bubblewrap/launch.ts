@@ -16,7 +16,7 @@ const INFO_FD = 4;
 const BLOCK_FD = 5;
 const SECCOMP_FD = 6;
 const FIRST_DATA_FD = 7;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 const STDERR_CHARACTERS = 4000;
 
 export interface LaunchRequest {

@@ -28,7 +28,7 @@ import { AGENT_PATH, hostNameOf, RUN_PATH } from "./sandbox.js";
 /** How long the processes have for their end once they were asked to end. */
 const GRACE_MS = 2000;
 const KILL_MS = 5000;
-const READY_MS = 10_000;
+const READY_MS = 30_000;
 
 interface StartRequest {
   readonly space: SpaceSpec;
