@@ -100,6 +100,8 @@ export class PtyProcess {
         else resolve({ code: Number(code), screen: this.#screen, restored: modes === "cooked" });
       });
     });
+    // Who awaits the end meets the failure; a test that failed before has nobody who does.
+    this.ended.catch(() => undefined);
   }
 
   /** Types a text; `\r` is the return key. */
