@@ -4,6 +4,8 @@ import { fieldsContract } from "./fields.js";
 import { filesContract } from "./files.js";
 import { portsContract } from "./ports.js";
 import { processesContract } from "./processes.js";
+import { runsContract } from "./runs.js";
+import { schedulesContract } from "./schedules.js";
 import { scriptsContract } from "./scripts.js";
 import { spacesContract } from "./spaces.js";
 import { systemContract } from "./system.js";
@@ -19,6 +21,8 @@ export const contract = {
   processes: processesContract,
   ports: portsContract,
   scripts: scriptsContract,
+  runs: runsContract,
+  schedules: schedulesContract,
   users: usersContract,
   roles: rolesContract,
   tokens: tokensContract,

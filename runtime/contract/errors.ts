@@ -141,6 +141,21 @@ export const ERRORS = {
     message: "There is no such script.",
     suggestion: "List the stored scripts with `spaces scripts list`.",
   },
+  RUN_NOT_FOUND: {
+    status: 404,
+    message: "There is no such run.",
+    suggestion: "List the runs that are kept with `spaces runs list`.",
+  },
+  SCHEDULE_NOT_FOUND: {
+    status: 404,
+    message: "There is no such schedule.",
+    suggestion: "List the schedules with `spaces schedules list`.",
+  },
+  SCHEDULE_EXISTS: {
+    status: 409,
+    message: "A schedule of this name exists already.",
+    suggestion: "Choose another name, or change it with `spaces schedules update`.",
+  },
   SCRIPT_FAILED: {
     status: 422,
     message: "The script failed.",

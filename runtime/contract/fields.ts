@@ -26,7 +26,13 @@ export const fieldsContract = {
     .meta({ permission: "UseSpaces", idempotent: true })
     .errors(errors)
     .input(z.strictObject({ space: spaceRefSchema, field: fieldNameSchema }))
-    .output(z.object({ value: z.string() })),
+    .output(
+      z.object({
+        value: z.string(),
+        /** Whether it is to be kept out of lists, logs and output. */
+        secret: z.boolean(),
+      }),
+    ),
 
   set: procedure
     .route({
@@ -39,7 +45,7 @@ export const fieldsContract = {
     .input(
       z.strictObject({ space: spaceRefSchema, field: fieldNameSchema, value: textSchema(65_536) }),
     )
-    .output(z.object({})),
+    .output(z.object({ secret: z.boolean() })),
 
   list: procedure
     .route({ method: "GET", path: "/spaces/{space}/fields", summary: "List the fields of a space" })

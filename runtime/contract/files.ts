@@ -261,4 +261,66 @@ export const filesContract = {
       }),
     )
     .output(fileSchema.extend({ sha256: sha256Schema })),
+
+  archive: procedure
+    .route({
+      method: "POST",
+      path: `${root}/archive`,
+      summary: "Write a directory of a space into a gzipped tar archive in a space",
+    })
+    .meta({ permission: "CopyFiles", audited: true })
+    .errors({ ...errors, ...errorsOf("LIMIT_EXCEEDED") })
+    .input(
+      z.strictObject({
+        ...inSpace,
+        /** The directory; the workspace when absent. */
+        path: pathSchema.optional(),
+        to: onPath,
+        /** Paths to leave out, as globs relative to the directory. */
+        exclude: z.array(textSchema(1024).min(1)).max(100).default([]),
+        overwrite: z.boolean().default(false),
+      }),
+    )
+    .output(
+      z.object({
+        path: z.string(),
+        /** Bytes of the archive. */
+        size: z.number().int(),
+        sha256: sha256Schema,
+        /** Files, directories and symlinks in it. */
+        entries: z.number().int(),
+        /** Bytes of the files in it. */
+        bytes: z.number().int(),
+        /** What could not be put in, such as sockets. */
+        skipped: z.array(z.string()),
+      }),
+    ),
+
+  extract: procedure
+    .route({
+      method: "POST",
+      path: `${root}/extract`,
+      summary: "Write what a tar archive in a space holds into a directory of a space",
+    })
+    .meta({ permission: "CopyFiles", audited: true })
+    .errors({ ...errors, ...errorsOf("LIMIT_EXCEEDED") })
+    .input(
+      z.strictObject({
+        ...inSpace,
+        /** The directory, made where it is missing; the workspace when absent. */
+        path: pathSchema.optional(),
+        from: onPath,
+        /** Replaces files that are there. */
+        overwrite: z.boolean().default(false),
+        /** Removes what is in the directory first. */
+        clean: z.boolean().default(false),
+      }),
+    )
+    .output(
+      z.object({
+        entries: z.number().int(),
+        bytes: z.number().int(),
+        skipped: z.array(z.string()),
+      }),
+    ),
 };

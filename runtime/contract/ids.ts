@@ -12,7 +12,9 @@ let used = random.length;
  * A new id: the prefix, nine characters of time (so that ids sort by age) and eleven random ones
  * (55 bits).
  */
-export function newId(prefix: "spc" | "op" | "ins" | "fwd" | "usr" | "tok" | "req"): string {
+export function newId(
+  prefix: "spc" | "op" | "ins" | "fwd" | "usr" | "tok" | "req" | "run" | "sch" | "job",
+): string {
   let time = Date.now();
   let stamp = "";
   for (let i = 0; i < 9; i++) {

@@ -1,20 +1,54 @@
-/** Stored scripts: saved once, run by name, in a sandbox or natively in a space. */
+/** Stored scripts: saved in versions, run by name, in a sandbox or natively in a space. */
 import { z } from "zod";
-import { nameSchema, spaceRefSchema } from "./ids.js";
-import { permissionSchema } from "./permissions.js";
+import { nameSchema } from "./ids.js";
 import { errorsOf, procedure } from "./procedure.js";
-import { durationMsSchema, serializedErrorSchema, textSchema, timestampSchema } from "./values.js";
+import { runSettingsShape } from "./runs.js";
+import { scriptInputsSchema } from "./script-inputs.js";
+import { serializedErrorSchema, textSchema, timestampSchema } from "./values.js";
+
+/** `native` scripts start with `#!` and run inside of a space. */
+const languageSchema = z.enum(["javascript", "typescript", "native"]);
+/** A `lib` is imported by other stored scripts, as `./name`, and not run itself. */
+const kindSchema = z.enum(["script", "lib"]);
 
 const scriptSchema = z.object({
   name: z.string(),
   description: z.string(),
-  /** `native` scripts start with `#!` and run inside of a space. */
-  language: z.enum(["javascript", "typescript", "native"]),
+  language: languageSchema,
+  kind: kindSchema,
+  /** Whether MCP clients are given it as a tool of its own. */
+  tool: z.boolean(),
+  inputs: scriptInputsSchema.optional(),
+  /** Whether it is everybody's; a script of one's own of the same name goes before it. */
+  global: z.boolean(),
+  /** Counts the times that it was saved, from 1. */
+  version: z.number().int(),
+  /** Of the source, in hexadecimal. */
+  sha256: z.string(),
   source: z.string(),
   createdAt: timestampSchema,
   updatedAt: timestampSchema,
 });
 export type Script = z.infer<typeof scriptSchema>;
+
+const versionSchema = scriptSchema
+  .pick({
+    version: true,
+    sha256: true,
+    language: true,
+    kind: true,
+    tool: true,
+    description: true,
+    createdAt: true,
+  })
+  .extend({
+    /** Who saved it. */
+    createdBy: z.string(),
+    /** Bytes of the source. */
+    size: z.number().int(),
+    isCurrent: z.boolean(),
+  });
+export type ScriptVersion = z.infer<typeof versionSchema>;
 
 export const scriptRunSchema = z.object({
   exitCode: z.number().int(),
@@ -22,23 +56,36 @@ export const scriptRunSchema = z.object({
   truncated: z.boolean(),
   durationMs: z.number(),
   error: serializedErrorSchema.optional(),
+  /** The record of the run. */
+  run: z.string(),
 });
 export type ScriptRun = z.infer<typeof scriptRunSchema>;
 
+/** The caller's own where it has one of this name, else the global one. */
 const byName = z.strictObject({ script: nameSchema });
+/** Means the global one alone; changing it needs the permission ManageGlobalScripts. */
+const globalSchema = z.boolean().default(false);
 
 export const scriptsContract = {
   save: procedure
-    .route({ method: "PUT", path: "/scripts/{script}", summary: "Save a script" })
+    .route({ method: "PUT", path: "/scripts/{script}", summary: "Save a script as a new version" })
     .meta({ permission: "ManageScripts", audited: true, idempotent: true })
     .errors(errorsOf("INVALID_INPUT"))
     .input(
       z.strictObject({
         script: nameSchema,
+        /**
+         * May begin with a header: a comment between `/*---` and its end with `---`, in YAML, that gives
+         * `description`, `kind`, `tool` and `inputs`. What is given beside the source goes before it.
+         */
         source: z.string().max(1_048_576, "must be 1 MiB at most"),
         description: textSchema(1024).optional(),
         /** Told from the source when absent: `native` with a shebang, else TypeScript. */
-        language: z.enum(["javascript", "typescript", "native"]).optional(),
+        language: languageSchema.optional(),
+        kind: kindSchema.optional(),
+        tool: z.boolean().optional(),
+        inputs: scriptInputsSchema.optional(),
+        global: globalSchema,
       }),
     )
     .output(scriptSchema),
@@ -47,20 +94,67 @@ export const scriptsContract = {
     .route({ method: "GET", path: "/scripts/{script}", summary: "Get a script" })
     .meta({ permission: "ExecuteScripts", idempotent: true })
     .errors(errorsOf("SCRIPT_NOT_FOUND"))
-    .input(byName)
+    .input(
+      byName.extend({
+        /** The newest when absent. */
+        version: z.number().int().min(1).optional(),
+        global: globalSchema,
+      }),
+    )
     .output(scriptSchema),
 
   list: procedure
     .route({ method: "GET", path: "/scripts", summary: "List the scripts, without their sources" })
     .meta({ permission: "ExecuteScripts", idempotent: true })
     .input(z.strictObject({}).default({}))
-    .output(z.object({ items: z.array(scriptSchema.omit({ source: true })) })),
+    .output(
+      z.object({
+        items: z.array(
+          scriptSchema.omit({ source: true }).extend({
+            /** A global one that the caller's own of the same name goes before. */
+            shadowed: z.boolean(),
+          }),
+        ),
+      }),
+    ),
 
-  delete: procedure
-    .route({ method: "DELETE", path: "/scripts/{script}", summary: "Delete a script" })
+  history: procedure
+    .route({
+      method: "GET",
+      path: "/scripts/{script}/versions",
+      summary: "List the versions of a script, the newest first",
+    })
+    .meta({ permission: "ExecuteScripts", idempotent: true })
+    .errors(errorsOf("SCRIPT_NOT_FOUND"))
+    .input(byName.extend({ global: globalSchema }))
+    .output(z.object({ items: z.array(versionSchema) })),
+
+  rollback: procedure
+    .route({
+      method: "POST",
+      path: "/scripts/{script}/rollback",
+      summary: "Save an earlier version of a script once more, as its newest",
+    })
     .meta({ permission: "ManageScripts", audited: true })
     .errors(errorsOf("SCRIPT_NOT_FOUND"))
-    .input(byName)
+    .input(
+      byName.extend({
+        /** The one before the newest when absent. */
+        version: z.number().int().min(1).optional(),
+        global: globalSchema,
+      }),
+    )
+    .output(scriptSchema),
+
+  delete: procedure
+    .route({
+      method: "DELETE",
+      path: "/scripts/{script}",
+      summary: "Delete a script with all of its versions",
+    })
+    .meta({ permission: "ManageScripts", audited: true })
+    .errors(errorsOf("SCRIPT_NOT_FOUND"))
+    .input(byName.extend({ global: globalSchema }))
     .output(z.object({})),
 
   run: procedure
@@ -76,18 +170,10 @@ export const scriptsContract = {
       ),
     )
     .input(
-      z.strictObject({
-        script: nameSchema,
-        /** The space that the script runs in; native scripts need one. */
-        space: spaceRefSchema.optional(),
-        args: z.array(textSchema(131_072)).max(4096).default([]),
-        timeoutMs: durationMsSchema.default(30_000),
-        /**
-         * What it may do, of what its starter may. A sandboxed script may do all of it when absent.
-         * A native one may do nothing then; otherwise it finds `SPACES_URL` and a `SPACES_TOKEN` in
-         * its environment that is valid while it runs.
-         */
-        grant: z.array(permissionSchema).max(64).optional(),
+      byName.extend({
+        /** The newest when absent. */
+        version: z.number().int().min(1).optional(),
+        ...runSettingsShape,
       }),
     )
     .output(scriptRunSchema),

@@ -71,6 +71,11 @@ export const serializedErrorSchema = z.object({
   details: z.record(z.string(), z.unknown()).optional(),
 });
 
+/** Any JSON value, of 256 KiB at most. */
+export const jsonSchema = z
+  .json()
+  .refine((value) => JSON.stringify(value).length <= 262_144, "must be 256 KiB of JSON at most");
+
 /** A page of a list: how many, and from where. */
 export const pagingShape = {
   limit: z.number().int().min(1).max(1000).optional(),

@@ -1,6 +1,7 @@
 /** What every part of the engine works with, and what every call brings along. */
 import { SpacesError } from "../contract/errors.js";
 import type { Actor, Permission } from "../contract/permissions.js";
+import type { RunTrigger } from "../contract/runs.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import type { ScriptResult } from "../interpreter/types.js";
 import type { Store } from "../store/store.js";
@@ -16,10 +17,17 @@ export interface CallContext {
   readonly local: boolean;
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
+  /** The run whose script makes the call. */
+  readonly run?: string | undefined;
 }
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What has a script run, where that is more than a call of the contract. */
+export interface ScriptRunOptions extends CallOptions {
+  readonly trigger?: RunTrigger | undefined;
 }
 
 /** Runs a sandboxed script on the engine's behalf; given by the binding. */
@@ -28,6 +36,7 @@ export type ScriptRunner = (
     readonly filename: string;
     readonly source: string;
     readonly args: readonly string[];
+    readonly input: unknown;
     readonly space: string | undefined;
     readonly timeoutMs: number;
   },

@@ -24,6 +24,7 @@ import { Recovery } from "./recovery.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
 import { Spaces } from "./spaces.js";
+import { StoredScripts } from "./stored-scripts.js";
 import { Templates } from "./templates.js";
 
 export interface EngineOptions {
@@ -46,6 +47,7 @@ export class Engine implements AsyncDisposable {
   readonly files: Files;
   readonly templates: Templates;
   readonly processes: Processes;
+  readonly storedScripts: StoredScripts;
   readonly scripts: Scripts;
   readonly background: Background;
   readonly forwards: Forwards;
@@ -75,7 +77,8 @@ export class Engine implements AsyncDisposable {
     const activity = new Activity(parts.store);
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
     this.background = new Background(parts, this.#connections, this.fields, activity);
-    this.scripts = new Scripts(parts, this.processes, this.identity.tokens);
+    this.storedScripts = new StoredScripts(parts.store);
+    this.scripts = new Scripts(parts, this.storedScripts, this.processes, this.identity.tokens);
   }
 
   /**

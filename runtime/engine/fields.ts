@@ -20,21 +20,31 @@ export class Fields {
    * The value of a field in clear: what was set, else the template's default, else empty.
    * @throws SpacesError `SPACE_NOT_FOUND`, `FIELD_NOT_DEFINED`
    */
-  async get(context: CallContext, space: string, name: string): Promise<string> {
+  async get(
+    context: CallContext,
+    space: string,
+    name: string,
+  ): Promise<{ value: string; secret: boolean }> {
     const row = await findSpace(this.#parts.store, context.actor, space);
     const field = definitionOf(row, name);
     const stored = (await this.#storedOf([row.id])).find((value) => value.name === name);
-    if (stored === undefined) return field.default ?? "";
-    return await this.#reveal(row.id, field, stored.value);
+    const value =
+      stored === undefined
+        ? (field.default ?? "")
+        : await this.#reveal(row.id, field, stored.value);
+    return { value, secret: field.secret };
   }
 
   /**
    * Sets a field.
+   * @returns whether the value is a secret
    * @throws SpacesError `SPACE_NOT_FOUND`, `FIELD_NOT_DEFINED`
    */
-  async set(context: CallContext, space: string, name: string, value: string): Promise<void> {
+  async set(context: CallContext, space: string, name: string, value: string): Promise<boolean> {
     const row = await findSpace(this.#parts.store, context.actor, space);
-    await this.write(this.#parts.store, row, definitionOf(row, name), value);
+    const field = definitionOf(row, name);
+    await this.write(this.#parts.store, row, field, value);
+    return field.secret;
   }
 
   /** Writes one value, within a transaction where the caller has one. */

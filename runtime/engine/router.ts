@@ -1,12 +1,17 @@
 /** Joins the contract to the engine: checks permissions and hands each call to its domain. */
 import { implement, withEventMeta } from "@orpc/server";
 import { contract } from "../contract/contract.js";
+import { SpacesError } from "../contract/errors.js";
 import type { ProcessEvent } from "../contract/processes.js";
 import { type CallContext, requirePermission } from "./context.js";
 import type { Engine } from "./engine.js";
 import { eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
 import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
+
+const later = (): never => {
+  throw new SpacesError("UNSUPPORTED");
+};
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
 export function createRouter(engine: Engine) {
@@ -29,6 +34,7 @@ export function createRouter(engine: Engine) {
     processes,
     background,
     forwards,
+    storedScripts,
     scripts,
     identity,
     expiry,
@@ -63,13 +69,12 @@ export function createRouter(engine: Engine) {
       ),
     },
     fields: {
-      get: os.fields.get.handler(async ({ context, input }) => ({
-        value: await fields.get(context, input.space, input.field),
+      get: os.fields.get.handler(({ context, input }) =>
+        fields.get(context, input.space, input.field),
+      ),
+      set: os.fields.set.handler(async ({ context, input }) => ({
+        secret: await fields.set(context, input.space, input.field, input.value),
       })),
-      set: os.fields.set.handler(async ({ context, input }) => {
-        await fields.set(context, input.space, input.field, input.value);
-        return {};
-      }),
       list: os.fields.list.handler(async ({ context, input }) => ({
         items: await fields.list(context, input.space),
       })),
@@ -145,20 +150,53 @@ export function createRouter(engine: Engine) {
       }),
     },
     scripts: {
-      save: os.scripts.save.handler(({ context, input }) => scripts.save(context, input)),
-      get: os.scripts.get.handler(({ context, input }) => scripts.get(context, input.script)),
+      save: os.scripts.save.handler(({ context, input }) => storedScripts.save(context, input)),
+      get: os.scripts.get.handler(({ context, input }) => storedScripts.get(context, input)),
       list: os.scripts.list.handler(async ({ context }) => ({
-        items: await scripts.list(context),
+        items: await storedScripts.list(context),
       })),
+      history: os.scripts.history.handler(async ({ context, input }) => ({
+        items: await storedScripts.history(context, input),
+      })),
+      rollback: os.scripts.rollback.handler(({ context, input }) =>
+        storedScripts.rollback(context, input),
+      ),
       delete: os.scripts.delete.handler(async ({ context, input }) => {
-        await scripts.delete(context, input.script);
+        await storedScripts.delete(context, input);
         return {};
       }),
       run: os.scripts.run.handler(({ context, input, signal }) =>
         scripts.run(context, input, { signal }),
       ),
     },
+    runs: {
+      start: os.runs.start.handler(later),
+      list: os.runs.list.handler(later),
+      get: os.runs.get.handler(later),
+      calls: os.runs.calls.handler(later),
+      follow: os.runs.follow.handler(later),
+      wait: os.runs.wait.handler(later),
+      cancel: os.runs.cancel.handler(later),
+      rerun: os.runs.rerun.handler(later),
+      delete: os.runs.delete.handler(later),
+    },
+    schedules: {
+      add: os.schedules.add.handler(later),
+      apply: os.schedules.apply.handler(later),
+      list: os.schedules.list.handler(later),
+      get: os.schedules.get.handler(later),
+      update: os.schedules.update.handler(later),
+      pause: os.schedules.pause.handler(later),
+      resume: os.schedules.resume.handler(later),
+      run: os.schedules.run.handler(later),
+      history: os.schedules.history.handler(later),
+      remove: os.schedules.remove.handler(later),
+      preview: os.schedules.preview.handler(later),
+      tick: os.schedules.tick.handler(later),
+    },
     files: {
+      archive: os.files.archive.handler(later),
+      extract: os.files.extract.handler(later),
       list: os.files.list.handler(({ context, input, signal }) =>
         files.list(context, input, { signal }),
       ),

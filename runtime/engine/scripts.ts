@@ -1,32 +1,28 @@
-/** Stored scripts: kept by owner and name, run in a sandbox or natively inside of a space. */
+/** Runs stored scripts: in a sandbox, or natively inside of a space. */
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
 import { SpacesError } from "../contract/errors.js";
+import { newId } from "../contract/ids.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
 import type { ScriptResult } from "../interpreter/types.js";
-import type { ScriptRow, SpaceRow } from "../store/tables.js";
-import type { CallContext, CallOptions, EngineParts } from "./context.js";
+import type { SpaceRow } from "../store/tables.js";
+import type { CallContext, EngineParts, ScriptRunOptions } from "./context.js";
 import { workspaceFiles } from "./files.js";
 import type { Tokens } from "./identity/tokens.js";
-import { requireUser } from "./identity/user-rows.js";
 import { notRunning } from "./lifecycle.js";
 import type { Processes } from "./processes.js";
 import { accessFor, granted } from "./script-grant.js";
 import { findSpace, WORKSPACE_MOUNT } from "./space-rows.js";
+import type { StoredScripts } from "./stored-scripts.js";
 
 /** How deep scripts may run scripts; a script that runs itself would never end. */
 const DEEPEST = 8;
 
-interface SaveRequest {
-  readonly script: string;
-  readonly source: string;
-  readonly description?: string | undefined;
-  readonly language?: Script["language"] | undefined;
-}
-
 interface RunRequest {
   readonly script: string;
+  readonly version?: number | undefined;
+  readonly input?: unknown;
   readonly space?: string | undefined;
   readonly args: readonly string[];
   readonly timeoutMs: number;
@@ -37,78 +33,13 @@ export class Scripts {
   readonly #parts: EngineParts;
   readonly #processes: Processes;
   readonly #tokens: Tokens;
+  readonly #stored: StoredScripts;
 
-  constructor(parts: EngineParts, processes: Processes, tokens: Tokens) {
+  constructor(parts: EngineParts, stored: StoredScripts, processes: Processes, tokens: Tokens) {
     this.#parts = parts;
+    this.#stored = stored;
     this.#processes = processes;
     this.#tokens = tokens;
-  }
-
-  /** Adds or replaces a script. @throws SpacesError `INVALID_INPUT` for an empty one */
-  async save(context: CallContext, request: SaveRequest): Promise<Script> {
-    if (request.source.trim() === "") {
-      throw new SpacesError("INVALID_INPUT", `The script "${request.script}" is empty.`);
-    }
-    const shebang = request.source.startsWith("#!") && !isSandboxShebang(request.source);
-    const language = request.language ?? (shebang ? "native" : "typescript");
-    if (language === "native" && !request.source.startsWith("#!")) {
-      throw new SpacesError("INVALID_INPUT", "A native script must start with #!.");
-    }
-    const now = new Date().toISOString();
-    const change = {
-      ...(request.description === undefined ? {} : { description: request.description }),
-      language,
-      source: request.source,
-      updated_at: now,
-    };
-    const row = await this.#parts.store.transaction().execute(async (store) => {
-      await requireUser(store, context.actor);
-      return await store
-        .insertInto("scripts")
-        .values({
-          owner: context.actor.id,
-          name: request.script,
-          description: "",
-          created_at: now,
-          ...change,
-        })
-        .onConflict((conflict) => conflict.columns(["owner", "name"]).doUpdateSet(change))
-        .returningAll()
-        .executeTakeFirstOrThrow();
-    });
-    return scriptOf(row);
-  }
-
-  /** @throws SpacesError `SCRIPT_NOT_FOUND` */
-  async get(context: CallContext, name: string): Promise<Script> {
-    const row = await this.#parts.store
-      .selectFrom("scripts")
-      .selectAll()
-      .where("owner", "=", context.actor.id)
-      .where("name", "=", name)
-      .executeTakeFirst();
-    if (row === undefined) throw notFound(name);
-    return scriptOf(row);
-  }
-
-  async list(context: CallContext): Promise<Script[]> {
-    const rows = await this.#parts.store
-      .selectFrom("scripts")
-      .selectAll()
-      .where("owner", "=", context.actor.id)
-      .orderBy("name")
-      .execute();
-    return rows.map(scriptOf);
-  }
-
-  /** @throws SpacesError `SCRIPT_NOT_FOUND` */
-  async delete(context: CallContext, name: string): Promise<void> {
-    const { numDeletedRows } = await this.#parts.store
-      .deleteFrom("scripts")
-      .where("owner", "=", context.actor.id)
-      .where("name", "=", name)
-      .executeTakeFirst();
-    if (numDeletedRows === 0n) throw notFound(name);
   }
 
   /**
@@ -122,9 +53,13 @@ export class Scripts {
   async run(
     context: CallContext,
     request: RunRequest,
-    { signal }: CallOptions,
+    { signal }: ScriptRunOptions,
   ): Promise<ScriptRun> {
-    const script = await this.get(context, request.script);
+    const script = await this.#stored.get(context, {
+      script: request.script,
+      version: request.version,
+      global: false,
+    });
     const row =
       request.space === undefined
         ? undefined
@@ -147,6 +82,7 @@ export class Scripts {
         filename: `${script.name}.${extension}`,
         source: script.source,
         args: request.args,
+        input: request.input,
         space: row?.id,
         timeoutMs: request.timeoutMs,
       },
@@ -194,17 +130,13 @@ export class Scripts {
         output: result.output,
         truncated: result.truncated,
         durationMs: result.durationMs,
+        run: newId("run"),
         ...nativeError(script, result.exitCode, result.timedOut),
       };
     } finally {
       await files.remove({ path: name, force: true });
     }
   }
-}
-
-/** A shebang that names this runtime makes a script executable on the host; it is no native one. */
-function isSandboxShebang(source: string): boolean {
-  return /^#!.*\bspaces\b/.test(source);
 }
 
 function nativeError(
@@ -227,6 +159,7 @@ function scriptRunOf(result: ScriptResult): ScriptRun {
     output: result.output,
     truncated: result.truncated,
     durationMs: result.durationMs,
+    run: newId("run"),
     ...(error === undefined
       ? {}
       : {
@@ -240,19 +173,4 @@ function scriptRunOf(result: ScriptResult): ScriptRun {
           },
         }),
   };
-}
-
-function scriptOf(row: ScriptRow): Script {
-  return {
-    name: row.name,
-    description: row.description,
-    language: row.language as Script["language"],
-    source: row.source,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  };
-}
-
-function notFound(name: string): SpacesError {
-  return new SpacesError("SCRIPT_NOT_FOUND", `There is no script "${name}".`);
 }

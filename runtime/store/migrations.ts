@@ -1,5 +1,7 @@
 /** Forward-only migrations of the store, applied in the order of their names. */
+import { createHash } from "node:crypto";
 import { type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+import type { ScriptVersionTable } from "./tables.js";
 
 const migrations: Readonly<Record<string, Migration>> = {
   "0001-first-tables": {
@@ -189,6 +191,128 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "0005-runs-and-schedules": {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable("script_versions")
+        .addColumn("owner", "text", (column) => column.notNull())
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("version", "integer", (column) => column.notNull())
+        .addColumn("description", "text", (column) => column.notNull())
+        .addColumn("language", "text", (column) => column.notNull())
+        .addColumn("kind", "text", (column) => column.notNull())
+        .addColumn("tool", "integer", (column) => column.notNull())
+        .addColumn("inputs", "text")
+        .addColumn("source", "text", (column) => column.notNull())
+        .addColumn("sha256", "text", (column) => column.notNull())
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("created_by", "text", (column) => column.notNull())
+        .addPrimaryKeyConstraint("script_versions_key", ["owner", "name", "version"])
+        .addForeignKeyConstraint(
+          "script_versions_script",
+          ["owner", "name"],
+          "scripts",
+          ["owner", "name"],
+          (constraint) => constraint.onDelete("cascade"),
+        )
+        .execute();
+      await db.schema
+        .alterTable("scripts")
+        .addColumn("version", "integer", (column) => column.notNull().defaultTo(1))
+        .execute();
+      await keepFirstVersions(db as Kysely<ScriptsBefore>);
+      for (const column of ["description", "language", "source"]) {
+        await db.schema.alterTable("scripts").dropColumn(column).execute();
+      }
+
+      await db.schema
+        .createTable("runs")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("owner", "text", (column) => column.notNull())
+        .addColumn("status", "text", (column) => column.notNull())
+        .addColumn("script", "text")
+        .addColumn("schedule", "text")
+        .addColumn("record", "text", (column) => column.notNull())
+        .addColumn("sources", "text", (column) => column.notNull())
+        .addColumn("started_at", "text", (column) => column.notNull())
+        .addColumn("ended_at", "text")
+        .execute();
+      await db.schema.createIndex("runs_owner").on("runs").columns(["owner", "id"]).execute();
+      await db.schema.createIndex("runs_ended").on("runs").column("ended_at").execute();
+
+      await db.schema
+        .createTable("schedules")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("owner", "text", (column) => column.notNull())
+        .addColumn("name", "text", (column) => column.notNull())
+        .addColumn("spec", "text", (column) => column.notNull())
+        .addColumn("webhook_secret", "text")
+        .addColumn("scope", "text")
+        .addColumn("next_due_ms", "integer")
+        .addColumn("failures", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("created_at", "text", (column) => column.notNull())
+        .addColumn("updated_at", "text", (column) => column.notNull())
+        .addUniqueConstraint("schedules_owner_name", ["owner", "name"])
+        .execute();
+      await db.schema
+        .createIndex("schedules_due")
+        .on("schedules")
+        .column("next_due_ms")
+        .where(sql.ref("next_due_ms"), "is not", null)
+        .execute();
+
+      await db.schema
+        .createTable("jobs")
+        .addColumn("id", "text", (column) => column.primaryKey())
+        .addColumn("schedule_id", "text", (column) =>
+          column.notNull().references("schedules.id").onDelete("cascade"),
+        )
+        .addColumn("trigger", "text", (column) => column.notNull())
+        .addColumn("due_ms", "integer", (column) => column.notNull())
+        .addColumn("not_before_ms", "integer", (column) => column.notNull())
+        .addColumn("status", "text", (column) => column.notNull())
+        .addColumn("attempts", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("holder", "text")
+        .addColumn("renewed_ms", "integer")
+        .addColumn("cancel_asked", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("started_ms", "integer")
+        .addColumn("ended_ms", "integer")
+        .addColumn("run", "text")
+        .addColumn("exit_code", "integer")
+        .addColumn("error", "text")
+        .addColumn("reason", "text")
+        .addColumn("notify_status", "text")
+        .addColumn("notify_due_ms", "integer")
+        .addColumn("notify_attempts", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("notify_error", "text")
+        .execute();
+      // Each time that a schedule is due makes one job, whoever finds it due.
+      await db.schema
+        .createIndex("jobs_due")
+        .unique()
+        .on("jobs")
+        .columns(["schedule_id", "due_ms"])
+        .where(sql.ref("trigger"), "=", sql.lit("due"))
+        .execute();
+      await db.schema
+        .createIndex("jobs_schedule")
+        .on("jobs")
+        .columns(["schedule_id", "id"])
+        .execute();
+      await db.schema
+        .createIndex("jobs_open")
+        .on("jobs")
+        .columns(["status", "not_before_ms"])
+        .where(sql.ref("status"), "in", [sql.lit("pending"), sql.lit("running")])
+        .execute();
+      await db.schema
+        .createIndex("jobs_notify")
+        .on("jobs")
+        .column("notify_due_ms")
+        .where(sql.ref("notify_due_ms"), "is not", null)
+        .execute();
+    },
+  },
 };
 
 export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1) ?? "";
@@ -196,3 +320,34 @@ export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1) ?? "";
 export const migrationProvider: MigrationProvider = {
   getMigrations: async () => ({ ...migrations }),
 };
+
+interface ScriptsBefore {
+  scripts: {
+    owner: string;
+    name: string;
+    description: string;
+    language: string;
+    source: string;
+    updated_at: string;
+  };
+  script_versions: ScriptVersionTable;
+}
+
+/** What scripts were before they had versions becomes the first version of each. */
+async function keepFirstVersions(db: Kysely<ScriptsBefore>): Promise<void> {
+  const scripts = await db.selectFrom("scripts").selectAll().execute();
+  for (const { owner, name, description, language, source, updated_at } of scripts) {
+    await db
+      .insertInto("script_versions")
+      .values({
+        ...{ owner, name, version: 1, description, language, source },
+        ...{ kind: "script", tool: 0, inputs: null, sha256: sha256Of(source) },
+        ...{ created_at: updated_at, created_by: owner },
+      })
+      .execute();
+  }
+}
+
+function sha256Of(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -7,6 +7,10 @@ export interface Tables {
   fields: FieldTable;
   templates: TemplateTable;
   scripts: ScriptTable;
+  script_versions: ScriptVersionTable;
+  runs: RunTable;
+  schedules: ScheduleTable;
+  jobs: JobTable;
   processes: ProcessTable;
   forwards: ForwardTable;
   kept_answers: KeptAnswerTable;
@@ -76,15 +80,97 @@ interface TemplateTable {
 export type TemplateRow = Selectable<TemplateTable>;
 
 interface ScriptTable {
+  /** Empty where the script is everybody's. */
   owner: string;
   name: string;
-  description: string;
-  language: string;
-  source: string;
+  /** The newest version. */
+  version: number;
   created_at: string;
   updated_at: string;
 }
 export type ScriptRow = Selectable<ScriptTable>;
+
+export interface ScriptVersionTable {
+  owner: string;
+  name: string;
+  version: number;
+  description: string;
+  language: string;
+  kind: string;
+  tool: number;
+  /** JSON of the declared inputs. */
+  inputs: string | null;
+  source: string;
+  sha256: string;
+  created_at: string;
+  /** The user's id. */
+  created_by: string;
+}
+export type ScriptVersionRow = Selectable<ScriptVersionTable>;
+
+/** The index of run records; what happened in a run is in its journal, beside the database. */
+interface RunTable {
+  id: string;
+  owner: string;
+  status: string;
+  /** Names of the stored script and of the schedule. */
+  script: string | null;
+  schedule: string | null;
+  /** JSON of the run as the contract has it. */
+  record: string;
+  /** JSON array of the SHA-256 of the kept sources that it needs to be run again. */
+  sources: string;
+  started_at: string;
+  ended_at: string | null;
+}
+export type RunRow = Selectable<RunTable>;
+
+interface ScheduleTable {
+  id: string;
+  owner: string;
+  name: string;
+  /** JSON of the schedule as its author gave it, without the webhook's secret. */
+  spec: string;
+  /** Encrypted. */
+  webhook_secret: string | null;
+  /** JSON array of the permissions that its maker was limited to; null where nothing did. */
+  scope: string | null;
+  /** When the next job is due; null while it is paused. */
+  next_due_ms: number | null;
+  /** Jobs that failed since one succeeded. */
+  failures: ColumnType<number, number | undefined, number>;
+  created_at: string;
+  updated_at: string;
+}
+export type ScheduleRow = Selectable<ScheduleTable>;
+
+interface JobTable {
+  id: string;
+  schedule_id: string;
+  trigger: string;
+  due_ms: number;
+  /** With its jitter, or the delay before the next attempt. */
+  not_before_ms: number;
+  status: string;
+  attempts: ColumnType<number, number | undefined, number>;
+  /** The process that runs it, and when that last gave a sign. */
+  holder: string | null;
+  renewed_ms: number | null;
+  /** 1 where its holder is to cancel it. */
+  cancel_asked: ColumnType<number, number | undefined, number>;
+  started_ms: number | null;
+  ended_ms: number | null;
+  run: string | null;
+  exit_code: number | null;
+  /** JSON. */
+  error: string | null;
+  reason: string | null;
+  notify_status: string | null;
+  notify_due_ms: number | null;
+  notify_attempts: ColumnType<number, number | undefined, number>;
+  notify_error: string | null;
+}
+export type JobRow = Selectable<JobTable>;
 
 /** Commands under way, by which a space is known to be busy. */
 interface ProcessTable {

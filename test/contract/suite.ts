@@ -265,12 +265,15 @@ startup: ["echo startup >> log"]
       const source = "name: fielded\nfields: [{name: a, default: one}, {name: b}]\n";
       await client.templates.apply({ source });
       const space = await make("stopped", "fielded");
-      expect(await client.fields.get({ space, field: "a" })).toEqual({ value: "one" });
-      expect(await client.fields.get({ space, field: "b" })).toEqual({ value: "" });
+      expect(await client.fields.get({ space, field: "a" })).toEqual({
+        value: "one",
+        secret: false,
+      });
+      expect(await client.fields.get({ space, field: "b" })).toMatchObject({ value: "" });
       await client.fields.set({ space, field: "a", value: "" });
-      expect(await client.fields.get({ space, field: "a" })).toEqual({ value: "" });
+      expect(await client.fields.get({ space, field: "a" })).toMatchObject({ value: "" });
       await client.fields.set({ space, field: "b", value: "ü\n'\"" });
-      expect(await client.fields.get({ space, field: "b" })).toEqual({ value: "ü\n'\"" });
+      expect(await client.fields.get({ space, field: "b" })).toMatchObject({ value: "ü\n'\"" });
       await fails("FIELD_NOT_DEFINED", client.fields.set({ space, field: "c", value: "" }));
     });
 
@@ -278,7 +281,7 @@ startup: ["echo startup >> log"]
       const space = await make("running");
       const value = "sk-very-secret";
       await client.fields.set({ space, field: "api_key", value });
-      expect(await client.fields.get({ space, field: "api_key" })).toEqual({ value });
+      expect(await client.fields.get({ space, field: "api_key" })).toEqual({ value, secret: true });
       const { items } = await client.fields.list({ space });
       expect(items.find((field) => field.name === "api_key")).toMatchObject({ value: "***" });
       expect(JSON.stringify(await client.spaces.list({ limit: 1000 }))).not.toContain(value);
