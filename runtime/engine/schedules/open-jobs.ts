@@ -4,9 +4,9 @@
  */
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from "kysely";
 import type { JobStatus } from "../../contract/schedules.js";
+import { PROCESS_IDENTITY } from "../../process-identity.js";
 import type { Store } from "../../store/store.js";
 import type { JobRow, ScheduleRow, Tables } from "../../store/tables.js";
-import { PROCESS_IDENTITY } from "../process-identity.js";
 
 /** A job that may begin. */
 export interface Candidate {

@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import type { Store } from "../../store/store.js";
 import type { JobRow, ScheduleRow } from "../../store/tables.js";
 import type { Clock } from "./clock.js";
