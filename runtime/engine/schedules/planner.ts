@@ -12,8 +12,8 @@ import { DueTimes } from "./due-times.js";
 import { notification } from "./job-ends.js";
 import { type Decision, decide } from "./missed.js";
 import type { EndedJob } from "./open-jobs.js";
-import { MOST_WAITING, waitingOf } from "./schedules.js";
 import { type StoredSpec, specOf } from "./sealed-spec.js";
+import { MOST_WAITING, waitingOf } from "./waiting.js";
 
 /** Schedules that are looked at together, and how long the event loop may wait for that. */
 const BATCH = 100;

@@ -8,12 +8,17 @@ import { SpacesError } from "../../contract/errors.js";
 import { newId } from "../../contract/new-id.js";
 import type { Job, JobStatus, Schedule, ScheduleSpec } from "../../contract/schedules.js";
 import { isDuplicate } from "../../store/errors.js";
-import type { Store } from "../../store/store.js";
 import type { ScheduleRow, Tables } from "../../store/tables.js";
-import { type CallContext, type EngineParts, requirePermission } from "../context.js";
+import {
+  type CallContext,
+  type CallOptions,
+  type EngineParts,
+  requirePermission,
+} from "../context.js";
 import { within } from "../identity/principals.js";
 import { inOrder } from "../identity/role-set.js";
 import { requireUser } from "../identity/user-rows.js";
+import type { ScriptStarts } from "./attempt.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
@@ -21,9 +26,8 @@ import { NEEDED } from "./runnable-actor.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, sealed, specOf } from "./sealed-spec.js";
 import { ProblemFinder, requireTargets, targetsOf } from "./targets.js";
-
-/** Jobs of one schedule that may wait at once, however they came to. */
-export const MOST_WAITING = 1_000;
+import { tick } from "./tick.js";
+import { MOST_WAITING, waitingOf } from "./waiting.js";
 
 type SpecChange = { readonly [K in keyof StoredSpec]?: StoredSpec[K] | undefined };
 
@@ -35,11 +39,16 @@ interface HistoryRequest {
 
 export class Schedules {
   readonly #parts: EngineParts;
+  readonly #scripts: ScriptStarts;
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();
 
-  constructor({ parts }: { readonly parts: EngineParts }, clock: Clock = systemClock) {
+  constructor(
+    { parts, scripts }: { readonly parts: EngineParts; readonly scripts: ScriptStarts },
+    clock: Clock = systemClock,
+  ) {
     this.#parts = parts;
+    this.#scripts = scripts;
     this.#clock = clock;
   }
 
@@ -206,6 +215,18 @@ export class Schedules {
     return times;
   }
 
+  /**
+   * Runs the actor's jobs that are due, and waits for their end.
+   * @returns the jobs that have ended, or that wait for another attempt, the oldest first
+   */
+  async tick({ actor }: CallContext, { signal }: CallOptions): Promise<Job[]> {
+    const parts = this.#parts;
+    const onTrouble = (error: unknown, what: string): void =>
+      parts.onTrouble(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    const options = { parts, scripts: this.#scripts, clock: this.#clock, onTrouble };
+    return await tick({ ...options, owner: actor.id }, { signal });
+  }
+
   /** Changes a row unless another change comes in between; then that one is looked at first. */
   async #change(
     context: CallContext,
@@ -288,17 +309,6 @@ export class Schedules {
     }
     return shown;
   }
-}
-
-/** How many jobs of a schedule wait for their first attempt. */
-export async function waitingOf(store: Store, scheduleId: string): Promise<number> {
-  const { count } = await store
-    .selectFrom("jobs")
-    .select((select) => select.fn.countAll<number>().as("count"))
-    .where("schedule_id", "=", scheduleId)
-    .where("status", "=", "pending")
-    .executeTakeFirstOrThrow();
-  return count;
 }
 
 /** The entries that are not undefined. */
