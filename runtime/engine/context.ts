@@ -3,7 +3,7 @@ import { SpacesError } from "../contract/errors.js";
 import type { Actor, Permission } from "../contract/permissions.js";
 import type { RunTrigger } from "../contract/runs.js";
 import type { ProgressListener } from "../drivers/driver.js";
-import type { ScriptResult } from "../interpreter/types.js";
+import type { ModuleSource, ScriptResult } from "../interpreter/types.js";
 import type { Store } from "../store/store.js";
 import type { DriverRegistry } from "./driver-registry.js";
 import type { SecretBox } from "./secrets.js";
@@ -39,6 +39,8 @@ export type ScriptRunner = (
     readonly input: unknown;
     readonly space: string | undefined;
     readonly timeoutMs: number;
+    /** The libs that it can import. */
+    readonly moduleSource?: ModuleSource | undefined;
   },
   context: CallContext,
   signal: AbortSignal | undefined,

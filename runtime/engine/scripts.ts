@@ -6,6 +6,8 @@ import { newId } from "../contract/ids.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
 import type { ScriptResult } from "../interpreter/types.js";
+import { checkInput } from "../scripts/check-input.js";
+import { storedLibs } from "../scripts/libs.js";
 import type { SpaceRow } from "../store/tables.js";
 import type { CallContext, EngineParts, ScriptRunOptions } from "./context.js";
 import { workspaceFiles } from "./files.js";
@@ -18,6 +20,9 @@ import type { StoredScripts } from "./stored-scripts.js";
 
 /** How deep scripts may run scripts; a script that runs itself would never end. */
 const DEEPEST = 8;
+
+/** What fits into one variable of an environment, however many bytes its characters have. */
+const LARGEST_VARIABLE = 32_768;
 
 interface RunRequest {
   readonly script: string;
@@ -47,7 +52,8 @@ export class Scripts {
    * is bound to the space; a native one runs inside of the space.
    * @returns how it ended, with its output; a script that failed is not an error of this call
    * @throws SpacesError `SCRIPT_NOT_FOUND`, `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`,
-   *   `INVALID_INPUT` for a native script without a space, `LIMIT_EXCEEDED` for nesting too deep,
+   *   `INVALID_INPUT` for an input that the script does not take, a lib, a native script without a
+   *   space, `LIMIT_EXCEEDED` for nesting too deep,
    *   `UNSUPPORTED` for a grant to a native script where no server is known to it
    */
   async run(
@@ -60,6 +66,8 @@ export class Scripts {
       version: request.version,
       global: false,
     });
+    if (script.kind === "lib") throw isLib(script.name);
+    const input = checkInput(script, request.input);
     const row =
       request.space === undefined
         ? undefined
@@ -69,7 +77,7 @@ export class Scripts {
       if (row === undefined) {
         throw new SpacesError("INVALID_INPUT", `The native script "${script.name}" needs a space.`);
       }
-      return await this.#runNative(context, script, row, request, signal);
+      return await this.#runNative(context, script, row, { ...request, input }, signal);
     }
     if (context.depth >= DEEPEST) {
       throw new SpacesError("LIMIT_EXCEEDED", `Scripts may run scripts ${DEEPEST} deep at most.`, {
@@ -82,9 +90,12 @@ export class Scripts {
         filename: `${script.name}.${extension}`,
         source: script.source,
         args: request.args,
-        input: request.input,
+        input,
         space: row?.id,
         timeoutMs: request.timeoutMs,
+        moduleSource: storedLibs(script, (name, global) =>
+          this.#stored.get(context, { script: name, global }),
+        ),
       },
       { ...granted(context, request.grant), depth: context.depth + 1 },
       signal,
@@ -120,7 +131,7 @@ export class Scripts {
           command: posix.join(WORKSPACE_MOUNT, name),
           args: request.args,
           timeoutMs: request.timeoutMs,
-          env: access?.env,
+          env: { ...inputEnv(request.input), ...access?.env },
           secrets: access?.secrets,
         },
         { signal },
@@ -137,6 +148,25 @@ export class Scripts {
       await files.remove({ path: name, force: true });
     }
   }
+}
+
+/** A lib is there to be imported. */
+function isLib(name: string): SpacesError {
+  return new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
+    suggestion: `Import it from a stored script, as "./${name}".`,
+  });
+}
+
+/** What a native script finds its input by. @throws SpacesError `INVALID_INPUT` for one too large */
+function inputEnv(input: unknown): Readonly<Record<string, string>> {
+  if (input === undefined) return {};
+  const json = JSON.stringify(input);
+  if (json.length <= LARGEST_VARIABLE) return { SPACES_INPUT: json };
+  throw new SpacesError(
+    "INVALID_INPUT",
+    `The input of a native script may have ${LARGEST_VARIABLE} characters of JSON at most.`,
+    { suggestion: "Write it to a file of the space, and give the script its path." },
+  );
 }
 
 function nativeError(
