@@ -78,6 +78,8 @@ export const jsonSchema = z
   .json()
   .refine((value) => JSON.stringify(value).length <= 262_144, "must be 256 KiB of JSON at most");
 
+export type JsonValue = z.infer<typeof jsonSchema>;
+
 /** A page of a list: how many, and from where. */
 export const pagingShape = {
   limit: z.number().int().min(1).max(1000).optional(),

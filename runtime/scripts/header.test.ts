@@ -70,7 +70,7 @@ inputs:
 
   it.each([
     ["descripton: x", "2:1: descripton: is not a setting"],
-    ["description: [x\n", "3:1: "],
+    ["description: [x", "3:1: "],
     ["description: 5", "2:1: description: "],
     ["a: 1\na: 2", "3:1: "],
     ["- a", "2:1: "],
