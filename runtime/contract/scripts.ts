@@ -31,6 +31,12 @@ const scriptSchema = z.object({
 });
 export type Script = z.infer<typeof scriptSchema>;
 
+const listedSchema = scriptSchema.omit({ source: true }).extend({
+  /** A global one that the caller's own of the same name goes before. */
+  shadowed: z.boolean(),
+});
+export type ListedScript = z.infer<typeof listedSchema>;
+
 const versionSchema = scriptSchema
   .pick({
     version: true,
@@ -110,16 +116,7 @@ export const scriptsContract = {
     .route({ method: "GET", path: "/scripts", summary: "List the scripts, without their sources" })
     .meta({ permission: "ExecuteScripts", idempotent: true })
     .input(z.strictObject({}).default({}))
-    .output(
-      z.object({
-        items: z.array(
-          scriptSchema.omit({ source: true }).extend({
-            /** A global one that the caller's own of the same name goes before. */
-            shadowed: z.boolean(),
-          }),
-        ),
-      }),
-    ),
+    .output(z.object({ items: z.array(listedSchema) })),
 
   history: procedure
     .route({

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { sql, type Transaction } from "kysely";
 import { SpacesError } from "../contract/errors.js";
 import type { ScriptInputs } from "../contract/script-inputs.js";
-import type { Script, ScriptVersion } from "../contract/scripts.js";
+import type { ListedScript, Script, ScriptVersion } from "../contract/scripts.js";
 import { readHeader } from "../scripts/header.js";
 import type { Store } from "../store/store.js";
 import type { ScriptVersionRow, Tables } from "../store/tables.js";
@@ -28,8 +28,6 @@ interface OneScript {
 
 /** A version with when its script was first saved. */
 type Row = ScriptVersionRow & { readonly first_saved_at: string };
-
-type ListedScript = Omit<Script, "source"> & { readonly shadowed: boolean };
 
 export class StoredScripts {
   readonly #store: Store;
