@@ -44,6 +44,19 @@ export function parseDelay(text: string, option: string): number {
   throw invalid(option, text, "Give a duration from 0 and up to 1d, such as 0, 30s or 5m.");
 }
 
+const SHOWN_UNITS = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+] as const;
+
+/** A number of milliseconds in the largest unit that it is whole in, such as `90s` or `6h`. */
+export function showDuration(ms: number): string {
+  const [unit, length] = SHOWN_UNITS.find((entry) => ms % entry[1] === 0) ?? ["ms", 1];
+  return ms === 0 ? "0s" : `${ms / length}${unit}`;
+}
+
 /**
  * Reads a size such as `512Ki`, `64Mi` or `1Gi`.
  * @param option the option that errors name

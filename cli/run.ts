@@ -76,7 +76,8 @@ export function scriptOptions(command: Command): Command {
     );
 }
 
-function parseInput(text: string): { readonly value: unknown } {
+/** Reads the value of `--input`. @throws SpacesError `INVALID_INPUT` for what is no JSON */
+export function parseInput(text: string): { readonly value: unknown } {
   try {
     return { value: JSON.parse(text) };
   } catch (cause) {
