@@ -21,6 +21,7 @@ import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
+import type { Schedules } from "./schedules/schedules.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
 import { Spaces } from "./spaces.js";
@@ -54,6 +55,7 @@ export class Engine implements AsyncDisposable {
   readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
+  #schedules: Promise<Schedules> | undefined;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
@@ -101,6 +103,14 @@ export class Engine implements AsyncDisposable {
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
     return engine;
+  }
+
+  /** The schedules. Their code is loaded when they are first asked for. */
+  schedules(): Promise<Schedules> {
+    this.#schedules ??= import("./schedules/schedules.js").then(
+      ({ Schedules }) => new Schedules(this),
+    );
+    return this.#schedules;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
