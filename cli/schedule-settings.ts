@@ -209,9 +209,13 @@ async function secretOf(
   if (name !== undefined) {
     const value = process.env[name];
     if (value !== undefined && value !== "") return value;
-    throw new SpacesError("INVALID_INPUT", `The variable "${name}" of the environment is not set.`, {
-      suggestion: "Set it, or name another with --notify-secret-env.",
-    });
+    throw new SpacesError(
+      "INVALID_INPUT",
+      `The variable "${name}" of the environment is not set.`,
+      {
+        suggestion: "Set it, or name another with --notify-secret-env.",
+      },
+    );
   }
   if (file === undefined) return undefined;
   const text = await readFileOrStdin(file, SECRET_LIMIT, signal);

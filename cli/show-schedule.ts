@@ -69,7 +69,10 @@ export function describeSchedule(schedule: Schedule, output: Output): string {
     ["timeout", showDuration(schedule.timeoutMs)],
     ["retries", retries === 0 ? "0" : `${retries} (from ${showDuration(schedule.retryDelayMs)})`],
     ["grant", schedule.grant === null ? undefined : schedule.grant.join(", ") || "nothing"],
-    ["webhook", notify?.webhook && `${notify.webhook.url}${notify.webhook.signed ? " (signed)" : ""}`],
+    [
+      "webhook",
+      notify?.webhook && `${notify.webhook.url}${notify.webhook.signed ? " (signed)" : ""}`,
+    ],
     ["command", notify?.command && commandOf(notify.command)],
     ["owner", schedule.owner],
     ["last", last && `${last.status} ${ago(last.endedAt ?? last.dueAt)} (${last.id})`],

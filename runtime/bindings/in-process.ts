@@ -20,6 +20,8 @@ type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
   readonly dataDir: string;
   /** The address at which native scripts in spaces reach the server that opens this engine. */
   readonly publicUrl?: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private. */
+  readonly webhookHosts?: readonly string[] | undefined;
 };
 
 /** An engine in this process, and clients that call it on behalf of whom they are made for. */

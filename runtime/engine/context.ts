@@ -54,6 +54,8 @@ export interface EngineParts {
   readonly runScript: ScriptRunner;
   /** The server's address as spaces reach it; undefined where no server is, or none is known. */
   readonly publicUrl: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private. */
+  readonly webhookHosts: readonly string[];
   readonly onProgress: ProgressListener | undefined;
 }
 

@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly runScript: ScriptRunner;
   /** The address at which native scripts in spaces reach the server that opens this engine. */
   readonly publicUrl?: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
+  readonly webhookHosts?: readonly string[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
 }
 
@@ -98,6 +100,7 @@ export class Engine implements AsyncDisposable {
       secrets: new SecretBox(options.dataDir),
       runScript: options.runScript,
       publicUrl: options.publicUrl,
+      webhookHosts: options.webhookHosts ?? [],
       onProgress: options.onProgress,
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));

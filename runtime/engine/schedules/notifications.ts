@@ -14,7 +14,8 @@ import type { Clock } from "./clock.js";
 import { jobOf } from "./job-rows.js";
 import type { Notifier } from "./notifier.js";
 import { eventOf, reportOf } from "./report.js";
-import { type StoredSpec, scopeOf, specOf, webhookSecretOf } from "./schedule-rows.js";
+import { scopeOf } from "./schedule-rows.js";
+import { type StoredSpec, specOf, webhookSecretOf } from "./sealed-spec.js";
 
 /** Before the second attempt, the third and the fourth, which is the last. */
 const RETRY_AFTER_MS = [60_000, 300_000, 1_800_000] as const;
@@ -30,8 +31,6 @@ type Channel = "webhook" | "command";
 
 interface NotificationsOptions {
   readonly clock: Clock;
-  /** Hosts of webhooks that may be called though their addresses are private. */
-  readonly webhookHosts: readonly string[];
   /** The system's resolver when absent. */
   readonly resolve?: Resolve | undefined;
 }
@@ -168,7 +167,7 @@ export class Notifications implements Notifier {
     await sendWebhook(
       { url, secret, event, delivery: `${job.id}.${attempt}`, body },
       {
-        allowedHosts: this.#options.webhookHosts,
+        allowedHosts: this.#parts.webhookHosts,
         now: this.#options.clock.now(),
         resolve: this.#options.resolve,
       },
