@@ -77,6 +77,6 @@ export function describeSchedules(
     ({ what, reason, remedy }) =>
       `${mark(false)}${printable(what)}\n      ${printable(reason)}\n      ${printable(remedy)}\n`,
   );
-  const many = `${count} ${count === 1 ? "schedule" : "schedules"}`;
-  return lines.length > 0 ? lines.join("") : `${mark(true)}${many}\n`;
+  if (lines.length > 0) return lines.join("");
+  return `${mark(true)}${count} ${count === 1 ? "schedule" : "schedules"}\n`;
 }

@@ -103,7 +103,9 @@ export class Notifications implements Notifier {
       await this.#release(claim, told);
       return;
     }
-    await this.#settle(claim, told, errors);
+    const isNobodys = left.length === 0 && claim.told.length === 0;
+    if (isNobodys) await this.#update(claim, [], { notify_status: null, notify_due_ms: null });
+    else await this.#settle(claim, told, errors);
     const foreign = errors.find((error) => !SpacesError.isInstance(error));
     if (foreign !== undefined) throw foreign;
   }
