@@ -3,9 +3,10 @@
  * the in-process binding makes it and calls it through the router.
  */
 import { join } from "node:path";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import type { RelayClient } from "../relay/relay-client.js";
+import { RUN_LIMITS, type RunLimits } from "../runs/limits.js";
 import { retryWhileBusy } from "../store/dialect.js";
 import { openStore, type Store } from "../store/store.js";
 import { Activity } from "./activity.js";
@@ -21,7 +22,10 @@ import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
+import { RunRecords } from "./run-records.js";
+import { Runs } from "./runs.js";
 import type { Schedules } from "./schedules/schedules.js";
+import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
 import { Spaces } from "./spaces.js";
@@ -39,6 +43,10 @@ export interface EngineOptions {
   /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
   readonly webhookHosts?: readonly string[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
+  /** Other values for some of `RUN_LIMITS`. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
+  /** Told of what went wrong without a caller who could be told; a warning of the process if absent. */
+  readonly onTrouble?: ((message: string) => void) | undefined;
 }
 
 export class Engine implements AsyncDisposable {
@@ -52,6 +60,7 @@ export class Engine implements AsyncDisposable {
   readonly processes: Processes;
   readonly storedScripts: StoredScripts;
   readonly scripts: Scripts;
+  readonly runs: Runs;
   readonly background: Background;
   readonly forwards: Forwards;
   readonly identity: Identity;
@@ -82,7 +91,20 @@ export class Engine implements AsyncDisposable {
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
     this.background = new Background(parts, this.#connections, this.fields, activity);
     this.storedScripts = new StoredScripts(parts.store);
-    this.scripts = new Scripts(parts, this.storedScripts, this.processes, this.identity.tokens);
+    const records = new RunRecords(parts.store, parts.dataDir);
+    const starter = new ScriptStarter({
+      parts,
+      fields: this.fields,
+      processes: this.processes,
+      tokens: this.identity.tokens,
+      onEnd: ({ id }) => records.indexBehind(id),
+    });
+    this.scripts = new Scripts(this.storedScripts, starter);
+    this.runs = new Runs({
+      ...{ parts, records, starter },
+      scripts: this.scripts,
+      identity: this.identity,
+    });
   }
 
   /**
@@ -102,6 +124,8 @@ export class Engine implements AsyncDisposable {
       publicUrl: options.publicUrl,
       webhookHosts: options.webhookHosts ?? [],
       onProgress: options.onProgress,
+      runLimits: { ...RUN_LIMITS, ...options.runLimits },
+      onTrouble: options.onTrouble ?? ((message) => process.emitWarning(message)),
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
@@ -117,6 +141,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.runs[Symbol.asyncDispose]();
     this.identity[Symbol.dispose]();
     await this.expiry.settle();
     await this.#connections[Symbol.asyncDispose]();

@@ -8,7 +8,7 @@ import {
 } from "../../../test/support/webhook-receiver.js";
 import type { EngineHost } from "../../bindings/in-process.js";
 import type { Client } from "../../contract/contract.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import type { Schedule } from "../../contract/schedules.js";
 import { type Clock, systemClock } from "./clock.js";
 import { Notifications } from "./notifications.js";

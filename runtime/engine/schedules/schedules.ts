@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Updateable } from "kysely";
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import type { Job, JobStatus, Schedule, ScheduleSpec } from "../../contract/schedules.js";
 import { isDuplicate } from "../../store/errors.js";
 import type { Store } from "../../store/store.js";
