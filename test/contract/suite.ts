@@ -5,6 +5,7 @@ import type { Client } from "../../runtime/contract/contract.js";
 import type { ErrorCode } from "../../runtime/contract/errors.js";
 import { type BindingKind, openTestClient, type TestClient } from "../support/client.js";
 import { filesSuite } from "./files.js";
+import { schedulesSuite } from "./schedules.js";
 
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
 export interface SuiteTraits {
@@ -767,6 +768,7 @@ startup: ["echo startup >> log"]
   });
 
   filesSuite({ native, make, run, client: () => client });
+  schedulesSuite({ make, client: () => client });
 
   describe("system", () => {
     it("names the binding and the drivers, with the reason where one is not usable", async () => {
