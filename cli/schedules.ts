@@ -65,7 +65,7 @@ function defineAdd(schedules: Command, session: Session): void {
     .description("Add a schedule.")
     .argument("<name>", "its name")
     .requiredOption("--cron <expression>", 'when, such as "0 3 * * *" or @daily')
-    .option("--tz <zone>", "time zone of the expression (default: this machine's)", localTimezone())
+    .addOption(timezoneOption())
     .requiredOption("--script <script>", "name of the stored script");
   settingOptions(add)
     .option("--paused", "let no job become due until it is resumed")
@@ -87,6 +87,11 @@ function defineAdd(schedules: Command, session: Session): void {
     "schedules add hourly --cron @hourly --script health --jitter 5m --timeout 10m --retries 3",
     "schedules add tell --cron @daily --script report --notify-url https://example.org/hook --notify-secret-file secret.txt",
   );
+}
+
+function timezoneOption(): Option {
+  const option = new Option("--tz <zone>", "time zone of the expression");
+  return option.default(localTimezone(), "this machine's");
 }
 
 function nextOf(nextDueAt: string | undefined, timezone: string): string {
@@ -246,7 +251,7 @@ function definePreview(schedules: Command, session: Session): void {
     .command("preview")
     .description("Tell when a schedule of this cron expression would be due next.")
     .argument("<expression>", 'such as "0 3 * * *" or @daily')
-    .option("--tz <zone>", "time zone of the expression (default: this machine's)", localTimezone())
+    .addOption(timezoneOption())
     .option("--count <count>", "how many times", (text) => parseCount(text, "--count"), 5)
     .action(async (cron: string, { tz, count }: { tz: string; count: number }) => {
       const client = await session.client();
