@@ -135,6 +135,8 @@ await Promise.all([
       space: "stdlib/space.ts",
       files: "stdlib/files.ts",
       "files-async": "stdlib/files-async.ts",
+      schedules: "stdlib/schedules.ts",
+      "schedules-async": "stdlib/schedules-async.ts",
       runtime: "stdlib/runtime.ts",
       yaml: "stdlib/yaml.ts",
     },

@@ -17,7 +17,7 @@ import { invalidInputOf } from "./invalid-input.js";
 import { runRecorded } from "./recorded-script.js";
 
 type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> &
-  Pick<EngineOptions, "runLimits" | "onTrouble"> & {
+  Pick<EngineOptions, "runLimits" | "onTrouble" | "webhookHosts"> & {
     /** Absolute path of the data directory. */
     readonly dataDir: string;
     /** The address at which native scripts in spaces reach the server that opens this engine. */

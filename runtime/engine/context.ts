@@ -59,6 +59,8 @@ export interface EngineParts {
   readonly runScript: ScriptRunner;
   /** The server's address as spaces reach it; undefined where no server is, or none is known. */
   readonly publicUrl: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private. */
+  readonly webhookHosts: readonly string[];
   readonly onProgress: ProgressListener | undefined;
   readonly runLimits: RunLimits;
   /** Told of what went wrong without a caller who could be told. */

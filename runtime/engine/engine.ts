@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly runScript: ScriptRunner;
   /** The address at which native scripts in spaces reach the server that opens this engine. */
   readonly publicUrl?: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
+  readonly webhookHosts?: readonly string[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
   /** Other values for some of `RUN_LIMITS`. */
   readonly runLimits?: Partial<RunLimits> | undefined;
@@ -120,6 +122,7 @@ export class Engine implements AsyncDisposable {
       secrets: new SecretBox(options.dataDir),
       runScript: options.runScript,
       publicUrl: options.publicUrl,
+      webhookHosts: options.webhookHosts ?? [],
       onProgress: options.onProgress,
       runLimits: { ...RUN_LIMITS, ...options.runLimits },
       onTrouble: options.onTrouble ?? ((message) => process.emitWarning(message)),

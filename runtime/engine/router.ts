@@ -196,7 +196,9 @@ export function createRouter(engine: Engine) {
       add: os.schedules.add.handler(async ({ context, input }) =>
         (await engine.schedules()).add(context, input),
       ),
-      apply: os.schedules.apply.handler(later),
+      apply: os.schedules.apply.handler(async ({ context, input }) => ({
+        items: await (await engine.schedules()).apply(context, input.source, input.filename),
+      })),
       list: os.schedules.list.handler(async ({ context }) => ({
         items: await (await engine.schedules()).list(context),
       })),

@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly publicUrl?: string | undefined;
   /** Further names that the server answers to. */
   readonly allowHosts?: readonly string[] | undefined;
+  /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
+  readonly webhookHosts?: readonly string[] | undefined;
   /** Sites whose pages may call. */
   readonly allowOrigins?: readonly string[] | undefined;
   /** Other values for some of `SERVER_LIMITS`. */
@@ -81,6 +83,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     dataDir: options.dataDir,
     driver: options.driver,
     publicUrl: options.publicUrl,
+    webhookHosts: options.webhookHosts,
   });
   try {
     const bound = await bind(http, { host: address, port, socket });

@@ -287,6 +287,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn("notify_status", "text")
         .addColumn("notify_due_ms", "integer")
         .addColumn("notify_attempts", "integer", (column) => column.notNull().defaultTo(0))
+        .addColumn("notify_told", "text")
         .addColumn("notify_error", "text")
         .execute();
       // Each time that a schedule is due makes one job, whoever finds it due.

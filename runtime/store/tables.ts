@@ -174,6 +174,8 @@ interface JobTable {
   notify_status: string | null;
   notify_due_ms: number | null;
   notify_attempts: ColumnType<number, number | undefined, number>;
+  /** JSON array of what was told already, of `webhook` and `command`; the rest is tried again. */
+  notify_told: string | null;
   notify_error: string | null;
 }
 export type JobRow = Selectable<JobTable>;

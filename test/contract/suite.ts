@@ -5,6 +5,7 @@ import type { Client } from "../../runtime/contract/contract.js";
 import type { ErrorCode } from "../../runtime/contract/errors.js";
 import { type BindingKind, openTestClient, type TestClient } from "../support/client.js";
 import { filesSuite } from "./files.js";
+import { schedulesSuite } from "./schedules.js";
 import { scriptsSuite } from "./scripts.js";
 
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
@@ -708,6 +709,7 @@ startup: ["echo startup >> log"]
 
   scriptsSuite({ make, run, fails, client: () => client });
   filesSuite({ native, make, run, client: () => client });
+  schedulesSuite({ make, client: () => client });
 
   describe("system", () => {
     it("names the binding and the drivers, with the reason where one is not usable", async () => {

@@ -8,6 +8,7 @@ import { SpacesError } from "../../contract/errors.js";
 import { newId } from "../../contract/new-id.js";
 import type { Job, JobStatus, Schedule, ScheduleSpec } from "../../contract/schedules.js";
 import { isDuplicate } from "../../store/errors.js";
+import type { Store } from "../../store/store.js";
 import type { ScheduleRow, Tables } from "../../store/tables.js";
 import {
   type CallContext,
@@ -23,11 +24,17 @@ import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
 import { NEEDED } from "./runnable-actor.js";
+import { type ParsedSchedule, parseSchedules, placed, requireTimes } from "./schedule-file.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, sealed, specOf } from "./sealed-spec.js";
 import { ProblemFinder, requireTargets, targetsOf } from "./targets.js";
 import { tick } from "./tick.js";
 import { MOST_WAITING, waitingOf } from "./waiting.js";
+
+interface Applied {
+  readonly name: string;
+  readonly result: "created" | "updated" | "unchanged";
+}
 
 type SpecChange = { readonly [K in keyof StoredSpec]?: StoredSpec[K] | undefined };
 
@@ -85,7 +92,7 @@ export class Schedules {
       updated_at: createdAt,
     };
     try {
-      await store.transaction().execute(async (transaction) => {
+      await inTransaction(store, async (transaction) => {
         await requireUser(transaction, actor);
         await transaction.insertInto("schedules").values(draft).execute();
       });
@@ -98,13 +105,11 @@ export class Schedules {
   }
 
   /**
-   * Adds a schedule, or makes the one of this name what is given.
+   * Adds a schedule, or makes the one of this name what is given. What does not say whether it is
+   * paused stays as it is.
    * @throws SpacesError as `add` and `update`
    */
-  async put(
-    context: CallContext,
-    spec: ScheduleSpec,
-  ): Promise<"created" | "updated" | "unchanged"> {
+  async put(context: CallContext, spec: ParsedSchedule["spec"]): Promise<Applied["result"]> {
     const { name, paused, ...rest } = spec;
     try {
       const { isChanged } = await this.#change(context, name, rest, paused);
@@ -112,8 +117,38 @@ export class Schedules {
     } catch (error) {
       if (!SpacesError.isInstance(error) || error.code !== "SCHEDULE_NOT_FOUND") throw error;
     }
-    await this.add(context, spec);
+    await this.add(context, { ...spec, paused: paused ?? false });
     return "created";
+  }
+
+  /**
+   * Adds or changes schedules; all of them or none. Where the text does not say `paused`, what is
+   * there stays as it is.
+   * @param source YAML documents, one schedule each
+   * @param filename the name that errors show
+   * @throws SpacesError as `add` and `update`, with line and column
+   */
+  async apply(context: CallContext, source: string, filename: string): Promise<Applied[]> {
+    const parsed = parseSchedules(source, filename);
+    const applied = await this.#parts.store.transaction().execute(async (store) => {
+      const within = new Schedules(
+        { parts: { ...this.#parts, store }, scripts: this.#scripts },
+        this.#clock,
+      );
+      const results: Applied[] = [];
+      for (const each of parsed) {
+        requireTimes(each);
+        const { name } = each.spec;
+        try {
+          results.push({ name, result: await within.put(context, each.spec) });
+        } catch (error) {
+          throw placed(error, each);
+        }
+      }
+      return results;
+    });
+    this.#changedNow();
+    return applied;
   }
 
   /** The actor's own schedules, by name. */
@@ -309,6 +344,12 @@ export class Schedules {
     }
     return shown;
   }
+}
+
+/** Runs within the transaction that there is, or within one of its own. */
+async function inTransaction(store: Store, act: (store: Store) => Promise<void>): Promise<void> {
+  if (store.isTransaction) await act(store);
+  else await store.transaction().execute(act);
 }
 
 /** The entries that are not undefined. */

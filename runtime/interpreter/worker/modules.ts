@@ -13,6 +13,8 @@ const STDLIB: ReadonlyMap<string, string> = new Map([
   ["space", "space"],
   ["files", "files"],
   ["files/async", "files-async"],
+  ["schedules", "schedules"],
+  ["schedules/async", "schedules-async"],
   ["runtime", "runtime"],
   ["yaml", "yaml"],
 ]);
