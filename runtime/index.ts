@@ -32,6 +32,11 @@ export {
   UnsupportedError,
 } from "./sdk/errors.js";
 export type {
+  ArchivedFiles,
+  ArchiveOptions,
+  ArchivePlace,
+  ExtractedFiles,
+  ExtractOptions,
   FileContent,
   FileEncoding,
   HashedFileInfo,
