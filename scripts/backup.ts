@@ -22,7 +22,7 @@ import files from "files";
 import { exit } from "runtime";
 import spaces, { type SpaceInfo } from "spaces";
 import { type BackupRecord, backupsOf, nameAt, timeOf } from "./backups.ts";
-import { inputs, printTable, reasonOf, type Selection, selected, size } from "./report.ts";
+import { counted, inputs, printTable, reasonOf, type Selection, selected, size } from "./report.ts";
 
 const given = inputs({
   into: "backups",
@@ -136,6 +136,6 @@ if (json) {
     const names = live.map(({ space }) => space).join(", ");
     console.error(`Archived while they ran, so as they were at the moment: ${names}.`);
   }
-  console.log(`${done.length} spaces into ${into}, ${failed} failed`);
+  console.log(`${counted(done.length, "space")} into ${into}, ${failed} failed`);
 }
 exit(failed === 0 ? 0 : 1);

@@ -22,7 +22,7 @@ inputs:
 import { exit, sleep_async } from "runtime";
 import spaces, { type SpaceInfo } from "spaces";
 import { exec, restart, start } from "spaces/async";
-import { inputs, reasonOf, refuse, type Selection, selected } from "./report.ts";
+import { counted, inputs, reasonOf, refuse, type Selection, selected } from "./report.ts";
 
 const given = inputs({
   failures: 3,
@@ -137,7 +137,7 @@ if (json) {
   for (const health of all) console.log(describe(health));
   const checked = all.some(({ healthy }) => healthy !== undefined);
   console.log(
-    `${all.length} spaces, ${broken} in error${checked ? `, ${unhealthy} unhealthy` : ""}`,
+    `${counted(all.length, "space")}, ${broken} in error${checked ? `, ${unhealthy} unhealthy` : ""}`,
   );
 }
 exit(broken + unhealthy === 0 ? 0 : 1);

@@ -99,6 +99,11 @@ function cell(value: string | number | boolean | undefined): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
 }
 
+/** A number of things, such as `2 spaces`. */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** Bytes as people write them. */
 export function size(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -18,7 +18,7 @@ inputs:
  */
 import { exit } from "runtime";
 import spaces from "spaces";
-import { inputs, printTable, reasonOf, type Selection, selected } from "./report.ts";
+import { counted, inputs, printTable, reasonOf, type Selection, selected } from "./report.ts";
 
 const given = inputs({
   manager: [] as string[],
@@ -236,7 +236,7 @@ if (json) {
   }
   const what = dryRun ? "can be updated" : "updated";
   console.log(
-    `${all.length} spaces, ${changes.length} packages ${what}, ${failures.length} failures`,
+    `${counted(all.length, "space")}, ${counted(changes.length, "package")} ${what}, ${counted(failures.length, "failure")}`,
   );
 }
 exit(failures.length === 0 ? 0 : 1);
