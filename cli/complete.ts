@@ -87,7 +87,8 @@ async function candidatesAt(
   const [space] = operands;
   if (argument.name() === "process" && space !== undefined) return await processesOf(space, client);
   if (isOneOf(argument, "path", "from", "to")) {
-    if (command.name() === "cp" && command.parent?.parent === null) {
+    const isTopCopy = command.name() === "cp" && command.parent?.parent === null;
+    if (isTopCopy || ["archive", "extract"].includes(command.name())) {
       return await placesAt(last, client);
     }
     return space === undefined ? [] : await filesOf(space, last, client);

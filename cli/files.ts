@@ -1,5 +1,6 @@
-/** `spaces files ls|cat|put|get|rm|mv|cp|mkdir|stat`: the files of a space, whether it runs or not. */
+/** `spaces files ls|cat|put|get|rm|mv|cp|mkdir|stat|archive|extract`: the files of a space, whether it runs or not. */
 import type { Command } from "commander";
+import { archiveFiles, extractFiles } from "./files-archive.js";
 import { changePlace, makeDirectories, removeFiles } from "./files-change.js";
 import { listFiles, statFile } from "./files-list.js";
 import { catFile, getFiles, putFiles } from "./files-transfer.js";
@@ -17,6 +18,7 @@ export function defineFiles(program: Command, session: Session): void {
   defineReading(files, session);
   defineTransfers(files, session);
   defineChanges(files, session);
+  defineArchives(files, session);
 }
 
 function defineReading(files: Command, session: Session): void {
@@ -162,6 +164,38 @@ function defineChanges(files: Command, session: Session): void {
       removeFiles(session, space, paths, options),
     );
   examples(remove, "files rm dev old.log", "files rm dev dist -r --dry-run");
+}
+
+function defineArchives(files: Command, session: Session): void {
+  const archive = files
+    .command("archive")
+    .summary("write a directory into a tar archive in a space")
+    .description(
+      "Write a directory of a space, or its whole workspace, into a gzipped tar archive in a space, with modes, times and symlinks. A running space is archived as it is at the moment; files that change meanwhile are told of.",
+    )
+    .argument("<from>", "the directory as space or space:path")
+    .argument("<to>", "the archive as space:path")
+    .option("--exclude <glob...>", "leave out what matches, relative to the directory")
+    .option("-f, --force", "replace an archive that is there")
+    .action((from: string, to: string, options) => archiveFiles(session, from, to, options));
+  examples(
+    archive,
+    "files archive dev backups:dev.tgz",
+    "files archive dev:src dev:src.tgz --exclude node_modules '**/*.log'",
+  );
+
+  const extract = files
+    .command("extract")
+    .summary("write what a tar archive in a space holds into a directory")
+    .description(
+      "Write what a tar archive in a space, gzipped or not, holds into a directory of a space, or into its workspace. Nothing is written where the archive is not whole or there is no room for it; what is left out is told.",
+    )
+    .argument("<from>", "the archive as space:path")
+    .argument("<to>", "the directory as space or space:path")
+    .option("-f, --force", "replace files that are there")
+    .option("--clean", "remove what is in the directory first")
+    .action((from: string, to: string, options) => extractFiles(session, from, to, options));
+  examples(extract, "files extract backups:dev.tgz dev --clean", "files extract dev:a.tgz dev:out");
 }
 
 function bytesOf(option: string): (text: string) => number {

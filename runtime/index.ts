@@ -34,6 +34,11 @@ export {
   UnsupportedError,
 } from "./sdk/errors.js";
 export type {
+  ArchivedFiles,
+  ArchiveOptions,
+  ArchivePlace,
+  ExtractedFiles,
+  ExtractOptions,
   FileContent,
   FileEncoding,
   HashedFileInfo,

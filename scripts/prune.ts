@@ -1,26 +1,28 @@
+/*---
+description: Deletes stopped spaces that have not changed for some days
+inputs:
+  days: {type: number, default: 30, minimum: 0, description: "How long a space must not have changed"}
+  only: {type: array, items: {type: string}, description: "Names of the spaces to look at; all where none is given"}
+  label: {type: array, items: {type: string}, description: "Only spaces with all of these labels, such as team=web"}
+  dryRun: {type: boolean, default: false, description: "Only tell what would be deleted"}
+---*/
 /**
- * Deletes stopped spaces that have not changed for some days.
- *
  *     spaces run scripts/prune.ts                # 30 days
- *     spaces run scripts/prune.ts 7 --dry-run    # shows what would go after 7 days
+ *     spaces run scripts/prune.ts -- 7 --dry-run # shows what would go after 7 days
  */
-import { args, exit } from "runtime";
+import { exit } from "runtime";
 import spaces from "spaces";
+import { inputs, numberGiven, reasonOf, type Selection, selected } from "./report.ts";
 
-const dryRun = args.includes("--dry-run");
-const [given = "30"] = args.filter((arg) => arg !== "--dry-run");
-const days = Number(given);
-if (!(days >= 0)) {
-  console.error(`"${given}" is not a number of days. Usage: prune.ts [days] [--dry-run]`);
-  exit(2);
-}
+const given = inputs({ days: 30, dryRun: false, ...({} as Selection) });
+const days = numberGiven(given.days, "days", "prune.ts [days] [--dry-run]");
 
 const unusedSince = Date.now() - days * 86_400_000;
 let failures = 0;
 
-for (const space of spaces.list({ status: "stopped" })) {
+for (const space of selected(given, "stopped")) {
   if (Date.parse(space.updated_at) > unusedSince) continue;
-  if (dryRun) {
+  if (given.dryRun) {
     console.log(`would delete ${space.name} (last changed ${space.updated_at})`);
     continue;
   }
@@ -29,7 +31,7 @@ for (const space of spaces.list({ status: "stopped" })) {
     console.log(`deleted ${space.name} (last changed ${space.updated_at})`);
   } catch (error) {
     failures += 1;
-    console.error(`could not delete ${space.name}: ${error}`);
+    console.error(`could not delete ${space.name}: ${reasonOf(error)}`);
   }
 }
 

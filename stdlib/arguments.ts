@@ -81,6 +81,11 @@ export const bytesLike: Reader<Uint8Array> = (place, value) => {
   return bytesOf(value);
 };
 
+export const globs: Reader<string[]> = (place, value) => {
+  const list = typeof value === "string" ? [value] : textList(place, value);
+  return list.map((glob) => text({ fn: place.fn, parameter: place.parameter }, glob));
+};
+
 export const port: Reader<number> = (place, value) => {
   const whole = typeof value === "number" && Number.isInteger(value);
   if (!whole || value < 1 || value > 65_535) {

@@ -8,6 +8,7 @@ import {
   count,
   fileMode,
   flag,
+  globs,
   isPlainObject,
   kindOf,
   noMore,
@@ -17,7 +18,7 @@ import {
   whole,
 } from "./arguments.js";
 import { fromBase64, toBase64 } from "./base64.js";
-import { fileForScript, type HostFile } from "./results.js";
+import { archiveForScript, fileForScript, type HostArchive, type HostFile } from "./results.js";
 import { call, type Steps } from "./steps.js";
 
 type FileSteps = Steps<ReturnType<typeof fileForScript>>;
@@ -248,6 +249,48 @@ function* remove(space?: unknown, path?: unknown, opts?: unknown, ...rest: unkno
   return true;
 }
 
+/** Where an archive is: a path in the same space, or a space and a path. */
+function archivePlace(fn: string, space: string, place: unknown) {
+  if (!isPlainObject(place)) return { space, path: pathOf(fn, "the path of the archive", place) };
+  const given = options(fn, place, { space: text, path: text });
+  return {
+    space: given.space ?? space,
+    path: pathOf(fn, "the path of the archive", given.path),
+  };
+}
+
+/** `archive(space, path, to, {exclude, overwrite}?)`: a directory as a gzipped tar archive. */
+function* archive(
+  space?: unknown,
+  path?: unknown,
+  to?: unknown,
+  opts?: unknown,
+  ...rest: unknown[]
+): Steps<ReturnType<typeof archiveForScript>> {
+  const fn = "archive";
+  const given = options(fn, opts, { exclude: globs, overwrite: flag });
+  noMore(fn, rest);
+  const where = target(fn, space, path);
+  const input = { ...where, to: archivePlace(fn, where.space, to), ...given };
+  return archiveForScript(yield* call<HostArchive>("files.archive", input));
+}
+
+/** `extract(space, path, from, {overwrite, clean}?)`: what a tar archive holds, into a directory. */
+function* extract(
+  space?: unknown,
+  path?: unknown,
+  from?: unknown,
+  opts?: unknown,
+  ...rest: unknown[]
+): Steps<ReturnType<typeof archiveForScript>> {
+  const fn = "extract";
+  const given = options(fn, opts, { overwrite: flag, clean: flag });
+  noMore(fn, rest);
+  const where = target(fn, space, path);
+  const input = { ...where, from: archivePlace(fn, where.space, from), ...given };
+  return archiveForScript(yield* call<HostArchive>("files.extract", input));
+}
+
 /** Everything in the `files` module; each takes the space first. */
 export const fileOperations = {
   read,
@@ -264,4 +307,6 @@ export const fileOperations = {
   copy,
   remove,
   delete: remove,
+  archive,
+  extract,
 };

@@ -31,5 +31,7 @@ export const {
   move,
   copy,
   remove,
+  archive,
+  extract,
 } = files;
 export { remove as delete };

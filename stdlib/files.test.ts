@@ -179,9 +179,54 @@ describe("the rest", () => {
   });
 });
 
+describe("archives", () => {
+  it("are in the same space, or in another one", () => {
+    const made = { path: "/workspace/a.tgz", size: 9, sha256: "ab", entries: 2, bytes: 3 };
+    answers.set("files.archive", () => ({ ...made, skipped: ["x: it is a socket"] }));
+    answers.set("files.extract", () => ({ entries: 2, bytes: 3, skipped: [] }));
+    expect(files.archive("dev", ".", "a.tgz")).toEqual({ ...made, skipped: ["x: it is a socket"] });
+    files.archive("dev", "src", { space: "b", path: "a" }, { exclude: "x", overwrite: true });
+    space.files.archive(".", { path: "a" }, { exclude: ["x", "y"] });
+    expect(files.extract("dev", "out", "a.tgz", { clean: true, overwrite: false })).toEqual({
+      entries: 2,
+      bytes: 3,
+      skipped: [],
+    });
+    const here = { space: "dev", path: "a.tgz" };
+    expect(calls).toEqual([
+      ["files.archive", { space: "dev", path: ".", to: here }],
+      [
+        "files.archive",
+        {
+          space: "dev",
+          path: "src",
+          to: { space: "b", path: "a" },
+          exclude: ["x"],
+          overwrite: true,
+        },
+      ],
+      [
+        "files.archive",
+        { space: "bound", path: ".", to: { space: "bound", path: "a" }, exclude: ["x", "y"] },
+      ],
+      ["files.extract", { space: "dev", path: "out", from: here, clean: true, overwrite: false }],
+    ]);
+  });
+});
+
 describe("what is given wrongly", () => {
   const bytes = new Uint8Array(1);
   it.each<[keyof typeof files, unknown[], RegExp]>([
+    [
+      "archive",
+      ["dev", "."],
+      /archive\(\) requires the path of the archive as a string, but got un/,
+    ],
+    ["archive", ["dev", ".", {}], /requires the path of the archive as a string/],
+    ["archive", ["dev", ".", { spaec: "a" }], /no option "spaec".*/],
+    ["archive", ["dev", ".", "a", { exclude: [""] }], /"exclude" as a string, but got an empty/],
+    ["archive", ["dev", ".", "a", { exclude: 5 }], /"exclude" as an array of strings/],
+    ["extract", ["dev", ".", "a", { clean: 1 }], /"clean" as true or false/],
     ["read", [], /read\(\) requires space name as a string, but got undefined/],
     ["read", ["dev"], /read\(\) requires path as a string, but got undefined/],
     ["read", ["dev", ""], /requires path as a string, but got an empty string/],

@@ -267,5 +267,22 @@ export function scheduleForScript(schedule: HostSchedule) {
       next_due_at: schedule.nextDueAt,
       last_job: lastJob === undefined ? undefined : jobForScript(lastJob),
     }),
+/** What an archive holds, as the host tells of it when it is made or extracted. */
+export interface HostArchive {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly skipped: readonly string[];
+  readonly path?: string;
+  readonly size?: number;
+  readonly sha256?: string;
+}
+
+/** The host's description of an archive, for scripts. */
+export function archiveForScript(archive: HostArchive) {
+  return {
+    ...present({ path: archive.path, size: archive.size, sha256: archive.sha256 }),
+    entries: archive.entries,
+    bytes: archive.bytes,
+    skipped: archive.skipped,
   };
 }

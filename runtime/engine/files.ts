@@ -16,6 +16,13 @@ interface UploadRequest {
   readonly body: ReadableStream;
 }
 
+interface OnPath {
+  readonly space: string;
+  readonly path: string;
+}
+type ArchiveRequest = Omit<Request<"archive">, "to"> & { readonly to: OnPath };
+type ExtractRequest = Omit<Request<"extract">, "from"> & { readonly from: OnPath };
+
 /** Every method throws `SPACE_NOT_FOUND`, and what `WorkspaceFiles` does. */
 export class Files {
   readonly #parts: EngineParts;
@@ -94,6 +101,30 @@ export class Files {
 
   async upload(context: CallContext, { params, query, body }: UploadRequest, options: CallOptions) {
     return await (await this.#of(context, params.space)).upload(query, body, options);
+  }
+
+  /** Writes a directory of a space into an archive in a space, which may be another one. */
+  async archive(
+    context: CallContext,
+    { space, to, ...request }: ArchiveRequest,
+    options: CallOptions,
+  ) {
+    const [source, target] = await this.#both(context, space, to.space);
+    return await source.archive({ ...request, to: to.path }, target, options);
+  }
+
+  /** Writes what an archive in a space holds into a directory of a space. */
+  async extract(
+    context: CallContext,
+    { space, from, ...request }: ExtractRequest,
+    options: CallOptions,
+  ) {
+    const [target, source] = await this.#both(context, space, from.space);
+    return await target.extract({ ...request, from: from.path }, source, options);
+  }
+
+  async #both(context: CallContext, one: string, other: string) {
+    return [await this.#of(context, one), await this.#of(context, other)] as const;
   }
 
   async #of(context: CallContext, space: string): Promise<WorkspaceFiles> {

@@ -232,8 +232,12 @@ export function createRouter(engine: Engine) {
       })),
     },
     files: {
-      archive: os.files.archive.handler(later),
-      extract: os.files.extract.handler(later),
+      archive: os.files.archive.handler(({ context, input, signal }) =>
+        files.archive(context, input, { signal }),
+      ),
+      extract: os.files.extract.handler(({ context, input, signal }) =>
+        files.extract(context, input, { signal }),
+      ),
       list: os.files.list.handler(({ context, input, signal }) =>
         files.list(context, input, { signal }),
       ),

@@ -51,3 +51,44 @@ export type HashedFileInfo = FileInfo & {
   /** SHA-256 in hexadecimal. */
   readonly sha256?: string | undefined;
 };
+
+/** Where an archive is: a path in the same space, or a space and a path. */
+export type ArchivePlace = string | { readonly space?: string | undefined; readonly path: string };
+
+export interface ArchiveOptions extends CallOptions {
+  /** The directory; the workspace when absent. */
+  readonly path?: string | undefined;
+  /** Globs of what to leave out, relative to the directory. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Replaces an archive that is there. */
+  readonly overwrite?: boolean | undefined;
+}
+
+export interface ExtractOptions extends CallOptions {
+  /** The directory, made where it is missing; the workspace when absent. */
+  readonly path?: string | undefined;
+  /** Replaces files that are there. */
+  readonly overwrite?: boolean | undefined;
+  /** Removes what is in the directory first. */
+  readonly clean?: boolean | undefined;
+}
+
+/** What was taken out of an archive. */
+export interface ExtractedFiles {
+  /** Files, directories and links. */
+  readonly entries: number;
+  /** Bytes of the files. */
+  readonly bytes: number;
+  /** What was left out, each with the reason. */
+  readonly skipped: readonly string[];
+}
+
+/** An archive that was made. */
+export interface ArchivedFiles extends ExtractedFiles {
+  /** Absolute, as its space sees it. */
+  readonly path: string;
+  /** Bytes of the archive. */
+  readonly size: number;
+  /** SHA-256 of the archive in hexadecimal. */
+  readonly sha256: string;
+}

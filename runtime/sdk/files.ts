@@ -4,6 +4,11 @@ import type { FileInfo } from "../contract/files.js";
 import { type CallOptions, type Connection, limited } from "./connection.js";
 import { sdkError } from "./errors.js";
 import type {
+  ArchivedFiles,
+  ArchiveOptions,
+  ArchivePlace,
+  ExtractedFiles,
+  ExtractOptions,
   FileContent,
   FileEncoding,
   HashedFileInfo,
@@ -239,6 +244,40 @@ export class SpaceFiles {
       (client, call) => client.files.remove({ space: this.#space, path, ...rest }, call),
       { signal, timeoutMs },
     );
+  }
+
+  /**
+   * Writes a directory as a gzipped tar archive, with modes, times and symlinks.
+   * @param to path of the archive, or with its space where that is another one
+   * @throws SpacesError `FILE_NOT_FOUND`, `FILE_EXISTS`, `WRONG_FILE_TYPE`, `PATH_DENIED`, `DISK_FULL`
+   */
+  async archive(to: ArchivePlace, options: ArchiveOptions = {}): Promise<ArchivedFiles> {
+    const { signal, timeoutMs, exclude, ...rest } = options;
+    const input = { space: this.#space, to: this.#archiveAt(to), ...rest };
+    return await this.#connection.callUnbounded(
+      (client, call) => client.files.archive({ ...input, exclude: exclude && [...exclude] }, call),
+      limited(signal, timeoutMs),
+    );
+  }
+
+  /**
+   * Writes what a tar archive, gzipped or not, holds into a directory.
+   * @param from path of the archive, or with its space where that is another one
+   * @throws SpacesError `FILE_NOT_FOUND`, `FILE_EXISTS`, `DISK_FULL`, `LIMIT_EXCEEDED`;
+   *   `INVALID_INPUT` for what is no whole archive
+   */
+  async extract(from: ArchivePlace, options: ExtractOptions = {}): Promise<ExtractedFiles> {
+    const { signal, timeoutMs, ...rest } = options;
+    const input = { space: this.#space, from: this.#archiveAt(from), ...rest };
+    return await this.#connection.callUnbounded(
+      (client, call) => client.files.extract(input, call),
+      limited(signal, timeoutMs),
+    );
+  }
+
+  #archiveAt(place: ArchivePlace): { space: string; path: string } {
+    const { space = this.#space, path } = typeof place === "string" ? { path: place } : place;
+    return { space, path };
   }
 
   /** The same as `remove`. */

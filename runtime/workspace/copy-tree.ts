@@ -149,7 +149,8 @@ function makeIfMissing(directory: Directory, rawName: string, options: CopyOptio
   }
 }
 
-async function namesOf(directory: Directory): Promise<string[]> {
+/** The names in a directory, as reading it with the encoding `latin1` gives them. */
+export async function namesOf(directory: Directory): Promise<string[]> {
   const names: string[] = [];
   for await (const { name } of await opendir(directory.host, {
     encoding: "latin1",

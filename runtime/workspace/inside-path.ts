@@ -1,10 +1,11 @@
 /** Paths as callers give them, absolute below the workspace or relative to it, made plain. */
 import { SpacesError } from "../contract/errors.js";
 
-const LONGEST_PATH_BYTES = 4096;
-const LONGEST_NAME_BYTES = 255;
+/** Nothing deeper can be named in a call. */
+export const LONGEST_PATH_BYTES = 4096;
+export const LONGEST_NAME_BYTES = 255;
 /** What separates names, drives and streams on Windows. */
-const FOREIGN_SEPARATORS = /[\\:]/;
+export const FOREIGN_SEPARATORS = /[\\:]/;
 
 /**
  * Turns a path into one relative to the workspace, without `.`, `..` and doubled slashes. The

@@ -51,3 +51,23 @@ export interface Download {
   readonly digest: Buffer;
   readonly modifiedAt: Date;
 }
+
+export interface ArchiveRequest {
+  /** The directory; the workspace when absent. */
+  readonly path?: string | undefined;
+  /** Path of the archive, in the files that it is written to. */
+  readonly to: string;
+  /** Globs, relative to the directory. */
+  readonly exclude: readonly string[];
+  readonly overwrite: boolean;
+}
+
+export interface ExtractRequest {
+  /** The directory; the workspace when absent. */
+  readonly path?: string | undefined;
+  /** Path of the archive, in the files that it is read from. */
+  readonly from: string;
+  readonly overwrite: boolean;
+  /** Removes what is in the directory first. */
+  readonly clean: boolean;
+}

@@ -36,8 +36,10 @@ export interface Name {
 
 interface ReplaceOptions {
   readonly owner: Owner | undefined;
-  /** Permission bits of a new file; one that exists keeps its own. */
+  /** Permission bits of a new file. */
   readonly mode: number;
+  /** Gives these permission bits also to a file that exists, which keeps its own otherwise. */
+  readonly setMode?: boolean;
   /** Whether to take the place of a file that exists. */
   readonly overwrite: boolean;
 }
@@ -51,7 +53,7 @@ interface ReplaceOptions {
  */
 export async function replaceFile(
   place: Name,
-  { owner, mode, overwrite }: ReplaceOptions,
+  { owner, mode, setMode = false, overwrite }: ReplaceOptions,
   fill: (handle: FileHandle) => Promise<void>,
 ): Promise<Stats> {
   const { directory } = place;
@@ -63,7 +65,8 @@ export async function replaceFile(
     directory.recheck();
     await fill(handle);
     if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
-    await handle.chmod(modeOfReplaced(place, overwrite) ?? mode);
+    const replaced = modeOfReplaced(place, overwrite);
+    await handle.chmod(setMode ? mode : (replaced ?? mode));
     const stats = await handle.stat();
     directory.recheck();
     if (overwrite) renameSync(temporary, hostOf(place));

@@ -4,6 +4,7 @@
  */
 import { lstatSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
 import { posix } from "node:path";
+import { SpacesError } from "../contract/errors.js";
 import { type FileInfo, LARGEST_CONTENT_BYTES } from "../contract/files.js";
 import { AnchoredWalk, type HeldPlace } from "./anchored-walk.js";
 import { append } from "./append.js";
@@ -20,8 +21,10 @@ import { makeDirectory, type Owner, ownerOf } from "./owner.js";
 import { checkCancelled, registryError } from "./registry-error.js";
 import { removeTree } from "./remove-tree.js";
 import type {
+  ArchiveRequest,
   CallOptions,
   Download,
+  ExtractRequest,
   ListRequest,
   OnPath,
   PutRequest,
@@ -36,6 +39,8 @@ import { receive } from "./upload.js";
 
 const DEFAULT_FILE_MODE = 0o644;
 const DEFAULT_DIRECTORY_MODE = 0o755;
+/** Archives hold what only the owner may read. */
+const ARCHIVE_MODE = 0o600;
 const DEFAULT_PAGE = 1000;
 
 /**
@@ -273,6 +278,70 @@ export class WorkspaceFiles {
     }
   }
 
+  /**
+   * Writes a directory into a gzipped tar archive, in these files or those of another space. What
+   * cannot be put in, and what changed meanwhile, is told in `skipped`.
+   * @throws SpacesError `FILE_EXISTS` without `overwrite`; `INVALID_INPUT` for a pattern with too
+   *   many alternatives
+   */
+  async archive(
+    { path = ".", to, exclude, overwrite }: ArchiveRequest,
+    target: WorkspaceFiles,
+    { signal }: CallOptions = {},
+  ) {
+    const { writeArchive } = await import("./archive.js");
+    const matchers = exclude.map(globMatcher);
+    const excluded = (name: string) => matchers.some((matches) => matches(name));
+    return await this.#at(path, { follow: true }, async (place) => {
+      using top = Directory.open(place.host);
+      const request = { path: to, overwrite, mode: ARCHIVE_MODE };
+      return await target.#put(request, async (file, shown, options) => {
+        const self = nameOf(file);
+        let summary: Awaited<ReturnType<typeof writeArchive>> | undefined;
+        const { size } = await replaceFile(self, options, async (handle) => {
+          summary = await writeArchive(top, handle, { excluded, self, signal });
+        });
+        if (summary === undefined) throw new Error("The archive was not written.");
+        return { path: shown, size, ...summary };
+      });
+    });
+  }
+
+  /**
+   * Writes what a tar archive, in these files or those of another space, holds into a directory,
+   * which is made where it is missing. What cannot be written is told in `skipped`.
+   * @throws SpacesError `INVALID_INPUT` for what is no whole archive, `FILE_EXISTS` without
+   *   `overwrite`, `DISK_FULL`, `LIMIT_EXCEEDED`: then nothing was written
+   */
+  async extract(
+    { path = ".", from, overwrite, clean }: ExtractRequest,
+    source: WorkspaceFiles,
+    { signal }: CallOptions = {},
+  ) {
+    const { extractArchive } = await import("./extract.js");
+    return await source.#at(from, { follow: true }, async (file, shownArchive) => {
+      await using archive = await openContent(file.directory, file.host);
+      return await this.#at(path, { follow: true, make: true }, async (place, shown, owner) => {
+        const isBelow = `${file.path}/`.startsWith(place.isRoot ? "/" : `${place.path}/`);
+        if (clean && isBelow && source.#root === this.#root) {
+          throw new SpacesError(
+            "INVALID_INPUT",
+            `${shownArchive}: The archive is in ${shown}, which is to be cleaned.`,
+            { suggestion: "Move the archive out of the directory, or do not clean it." },
+          );
+        }
+        using found = openIfThere(place);
+        const make = () => {
+          if (found === undefined) makeMissing(place.host, owner);
+          return Directory.open(place.host);
+        };
+        const destination = { found, near: place.directory, make };
+        const options = { archive, path: shownArchive, owner, overwrite, clean, signal };
+        return await extractArchive(destination, options);
+      });
+    });
+  }
+
   /** Finds the place of a file that is to be written. */
   #put<T>(
     { path, overwrite = true, parents = true, mode = DEFAULT_FILE_MODE }: PutRequest,
@@ -312,6 +381,16 @@ export class WorkspaceFiles {
 
 function nameOf({ directory, name }: HeldPlace) {
   return { directory, rawName: rawOf(name) };
+}
+
+/** The directory at a place; undefined where there is nothing yet. */
+function openIfThere(place: HeldPlace): Directory | undefined {
+  try {
+    return Directory.open(place.host);
+  } catch (error) {
+    if (!isOneOf(error, "ENOENT")) throw error;
+    return undefined;
+  }
 }
 
 /** Makes a directory on the way to a file; another may have been faster. */

@@ -4,7 +4,12 @@
 declare module "files/async" {
   import type {
     AppendOptions,
+    ArchiveOptions,
+    ArchivePlace,
+    ArchiveResult,
     CopyOptions,
+    ExtractOptions,
+    ExtractResult,
     FileInfo,
     ListFilesOptions,
     MkdirOptions,
@@ -224,6 +229,48 @@ declare module "files/async" {
    * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `DIRECTORY_NOT_EMPTY`, `PATH_DENIED`
    */
   export function remove(space: string, path: string, options?: RemoveOptions): Promise<true>;
+
+  /**
+   * Writes a directory as a gzipped tar archive, with modes, times and symlinks. The space may run or
+   * not; what cannot be put in, or changes meanwhile, is told in `skipped`.
+   *
+   * @example
+   * await files.archive("dev", ".", { space: "backups", path: "dev.tgz" }, { exclude: ["node_modules"] });
+   *
+   * @param space Name or id of the space.
+   * @param path Path of the directory; `.` is the workspace.
+   * @param to Path of the archive, or with its space where that is another one.
+   * @param options `exclude`, `overwrite`.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `FILE_EXISTS`, `WRONG_FILE_TYPE`,
+   *   `PATH_DENIED`, `DISK_FULL`
+   */
+  export function archive(
+    space: string,
+    path: string,
+    to: string | ArchivePlace,
+    options?: ArchiveOptions,
+  ): Promise<ArchiveResult>;
+
+  /**
+   * Writes what a tar archive, gzipped or not, holds into a directory. Nothing is written where the
+   * archive is not whole or has no room; what is not written is told in `skipped`.
+   *
+   * @example
+   * await files.extract("dev", ".", { space: "backups", path: "dev.tgz" }, { clean: true });
+   *
+   * @param space Name or id of the space.
+   * @param path Path of the directory, which is made where it is missing; `.` is the workspace.
+   * @param from Path of the archive, or with its space where that is another one.
+   * @param options `overwrite`, `clean`.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `FILE_EXISTS`, `INVALID_INPUT` for what
+   *   is no whole archive, `DISK_FULL`, `LIMIT_EXCEEDED`, `PATH_DENIED`
+   */
+  export function extract(
+    space: string,
+    path: string,
+    from: string | ArchivePlace,
+    options?: ExtractOptions,
+  ): Promise<ExtractResult>;
 
   export { remove as delete };
 

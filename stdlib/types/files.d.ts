@@ -77,6 +77,47 @@ declare module "files" {
     force?: boolean;
   }
 
+  /** Where an archive is, when it is in another space. */
+  export interface ArchivePlace {
+    /** Name or id of the space; the same one when left out. */
+    space?: string;
+    path: string;
+  }
+
+  export interface ArchiveOptions {
+    /** Globs of what to leave out, relative to the directory, such as `node_modules`. */
+    exclude?: string | readonly string[];
+    /** Replace an archive that is there; false by default. */
+    overwrite?: boolean;
+  }
+
+  export interface ExtractOptions {
+    /** Replace files that are there; false by default. */
+    overwrite?: boolean;
+    /** Remove what is in the directory first; only once the archive was read to its end. */
+    clean?: boolean;
+  }
+
+  /** What was taken out of an archive. */
+  export interface ExtractResult {
+    /** Files, directories and links. */
+    readonly entries: number;
+    /** Bytes of the files. */
+    readonly bytes: number;
+    /** What was left out, each with the reason; a last one counts those beyond 1000. */
+    readonly skipped: readonly string[];
+  }
+
+  /** An archive that was made. */
+  export interface ArchiveResult extends ExtractResult {
+    /** Absolute, as its space sees it. */
+    readonly path: string;
+    /** Bytes of the archive. */
+    readonly size: number;
+    /** SHA-256 of the archive in hexadecimal. */
+    readonly sha256: string;
+  }
+
   /**
    * The text of a file, or of a range of it. Paths are absolute below `/workspace`, or relative to it.
    *
@@ -276,6 +317,48 @@ declare module "files" {
    * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `DIRECTORY_NOT_EMPTY`, `PATH_DENIED`
    */
   export function remove(space: string, path: string, options?: RemoveOptions): true;
+
+  /**
+   * Writes a directory as a gzipped tar archive, with modes, times and symlinks. The space may run or
+   * not; what cannot be put in, or changes meanwhile, is told in `skipped`.
+   *
+   * @example
+   * files.archive("dev", ".", { space: "backups", path: "dev.tgz" }, { exclude: ["node_modules"] });
+   *
+   * @param space Name or id of the space.
+   * @param path Path of the directory; `.` is the workspace.
+   * @param to Path of the archive, or with its space where that is another one.
+   * @param options `exclude`, `overwrite`.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `FILE_EXISTS`, `WRONG_FILE_TYPE`,
+   *   `PATH_DENIED`, `DISK_FULL`
+   */
+  export function archive(
+    space: string,
+    path: string,
+    to: string | ArchivePlace,
+    options?: ArchiveOptions,
+  ): ArchiveResult;
+
+  /**
+   * Writes what a tar archive, gzipped or not, holds into a directory. Nothing is written where the
+   * archive is not whole or has no room; what is not written is told in `skipped`.
+   *
+   * @example
+   * files.extract("dev", ".", { space: "backups", path: "dev.tgz" }, { clean: true });
+   *
+   * @param space Name or id of the space.
+   * @param path Path of the directory, which is made where it is missing; `.` is the workspace.
+   * @param from Path of the archive, or with its space where that is another one.
+   * @param options `overwrite`, `clean`.
+   * @throws SpacesError `SPACE_NOT_FOUND`, `FILE_NOT_FOUND`, `FILE_EXISTS`, `INVALID_INPUT` for what
+   *   is no whole archive, `DISK_FULL`, `LIMIT_EXCEEDED`, `PATH_DENIED`
+   */
+  export function extract(
+    space: string,
+    path: string,
+    from: string | ArchivePlace,
+    options?: ExtractOptions,
+  ): ExtractResult;
 
   export { remove as delete };
 

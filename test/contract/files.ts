@@ -106,6 +106,57 @@ export function filesSuite({ native, client, make, run }: FilesTraits): void {
       expect(await read("bytes", { encoding: "base64" })).toBe(bytes.toString("base64"));
     });
 
+    it("archives a directory, and extracts it where it is wanted, running or stopped", async () => {
+      const other = await make("stopped");
+      await write("packed/deep/a.txt", "aé");
+      await write("packed/run.sh", "#!/bin/sh\n", { mode: 0o755 });
+      await write("packed/skip/b.log", "b");
+      await inside("ln -s ../nowhere packed/link");
+      const to = { space: other, path: "backups/p.tgz" };
+      const request = { space, path: "packed", to, exclude: ["skip"] };
+      const made = await files().archive(request);
+      expect(made).toMatchObject({ path: "/workspace/backups/p.tgz", entries: 4, skipped: [] });
+      const stat = await files().stat({ ...to, hash: true });
+      expect(stat).toMatchObject({ size: made.size, sha256: made.sha256, mode: 0o600 });
+      await fails("FILE_EXISTS", files().archive(request));
+      await files().archive({ ...request, overwrite: true });
+      for (const target of [space, other]) {
+        const done = await files().extract({ space: target, path: "unpacked", from: to });
+        expect(done).toEqual({ entries: 4, bytes: made.bytes, skipped: [] });
+        const read = { space: target, path: "unpacked/deep/a.txt" };
+        expect(await files().read(read)).toMatchObject({ content: "aé" });
+        const { items } = await files().list({ space: target, path: "unpacked" });
+        expect(items.map(({ name, mode, target }) => [name, mode, target])).toEqual([
+          ["deep", 0o755, undefined],
+          ["link", expect.any(Number), "../nowhere"],
+          ["run.sh", 0o755, undefined],
+        ]);
+      }
+      expect(await inside("cat unpacked/deep/a.txt")).toBe("aé");
+      await fails("FILE_EXISTS", files().extract({ space, path: "unpacked", from: to }));
+      await write("unpacked/more", "x");
+      await files().extract({ space, path: "unpacked", from: to, overwrite: true });
+      expect(await paths({ path: "unpacked" })).toContain("/workspace/unpacked/more");
+      await files().extract({ space, path: "unpacked", from: to, clean: true });
+      expect(await paths({ path: "unpacked" })).not.toContain("/workspace/unpacked/more");
+      // What was extracted is the space's own.
+      await inside("rm -r unpacked");
+    });
+
+    it("refuses archives and places that are none", async () => {
+      const to = { space, path: "none.tgz" };
+      await fails("FILE_NOT_FOUND", files().archive({ space, path: "no-such", to }));
+      await fails("PATH_DENIED", files().archive({ space, to: { space, path: "../out" } }));
+      await fails("SPACE_NOT_FOUND", files().archive({ space, to: { space: "none", path: "a" } }));
+      await fails("FILE_NOT_FOUND", files().extract({ space, from: to }));
+      await write("text", "no archive");
+      const clean = { space, path: ".", from: { space, path: "text" }, clean: true };
+      await fails("INVALID_INPUT", files().extract(clean));
+      const elsewhere = { ...clean, path: "fresh" };
+      await fails("INVALID_INPUT", files().extract(elsewhere));
+      expect(await files().exists({ space, path: "fresh" })).toEqual({ exists: false });
+    });
+
     it("keeps a byte order mark", async () => {
       await write("bom", "\ufeffx");
       expect(await read("bom")).toBe("\ufeffx");

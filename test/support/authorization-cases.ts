@@ -52,6 +52,19 @@ function inSpace(more: Readonly<Record<string, unknown>> = {}): AuthorizationCas
   return { input, reaches: (all) => [{ input: input(all), code: "SPACE_NOT_FOUND" }] };
 }
 
+/** A procedure on the files of two spaces: either may be the other owner's. */
+function betweenSpaces(other: "to" | "from", path: string): AuthorizationCase {
+  const pair = (space: string, second: string) => ({ space, [other]: { space: second, path } });
+  return {
+    input: ({ theirs }) => pair(theirs, theirs),
+    reaches: ({ theirs, mine }) =>
+      [pair(theirs, mine), pair(mine, theirs), pair(theirs, theirs)].map((input) => ({
+        input,
+        code: "SPACE_NOT_FOUND",
+      })),
+  };
+}
+
 function onProcess(more: Readonly<Record<string, unknown>> = {}): AuthorizationCase {
   return inSpace({ process: PROCESS, ...more });
 }
@@ -117,6 +130,8 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
   "files.copy": inSpace({ from: "f", to: "g" }),
   "files.remove": inSpace({ path: "f", force: true }),
   "files.download": inSpace({ path: "f" }),
+  "files.archive": betweenSpaces("to", "b.tgz"),
+  "files.extract": betweenSpaces("from", "a.tgz"),
   "files.upload": {
     input: ({ theirs }) => upload(theirs),
     reaches: ({ theirs }) => [{ input: upload(theirs), code: "SPACE_NOT_FOUND" }],

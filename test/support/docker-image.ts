@@ -76,12 +76,13 @@ export async function importTree(
 
 /**
  * Copies a program and the shared libraries it needs into a tree that becomes an image.
- * @param name a program on this machine's PATH.
+ * @param name a program on this machine's PATH, which goes to `/bin`, or an absolute path.
  */
 export async function copyProgram(root: string, name: string): Promise<void> {
-  const source = await findProgram(name);
+  const isPath = name.startsWith("/");
+  const source = isPath ? await realpath(name) : await findProgram(name);
   if (source === undefined) throw new Error(`this machine has no program "${name}"`);
-  await copyInto(root, source, `/bin/${name}`);
+  await copyInto(root, source, isPath ? name : `/bin/${name}`);
   for (const library of await librariesOf(source)) await copyInto(root, library, library);
 }
 
@@ -128,7 +129,13 @@ async function copyPython(root: string): Promise<void> {
 }
 
 async function findProgram(name: string): Promise<string | undefined> {
-  const directories = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/bin"];
+  const directories = [
+    ...(process.env.PATH ?? "").split(delimiter),
+    "/usr/bin",
+    "/bin",
+    "/usr/sbin",
+    "/sbin",
+  ];
   for (const directory of directories) {
     const path = await realpath(join(directory, name)).catch(() => undefined);
     if (path !== undefined) return path;
