@@ -17,6 +17,8 @@ export interface CallContext {
   readonly local: boolean;
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
+  /** By what the call came, where that is not told by `local`; the records of runs name it. */
+  readonly via?: RunTrigger["kind"] | undefined;
   /** The run whose script makes the call. */
   readonly run?: string | undefined;
 }
