@@ -71,7 +71,10 @@ export class HostCalls {
     this.#running += 1;
     try {
       const { input } = JSON.parse(json) as { readonly input?: unknown };
-      return valueAnswer(name, await this.#dispatch(name, input));
+      const make = (): Promise<unknown> => this.#dispatch(name, input);
+      const { aroundCall } = this.#request;
+      const value = aroundCall === undefined ? make() : aroundCall({ name, json, input }, make);
+      return valueAnswer(name, await value);
     } catch (error) {
       return errorAnswer(toSpacesError(name, error));
     } finally {

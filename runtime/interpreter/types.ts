@@ -32,6 +32,16 @@ export type HostCall = (
   options: { readonly signal: AbortSignal },
 ) => Promise<unknown>;
 
+/**
+ * Makes a call, and does something before and after.
+ * @param call `json` is the input as the script gave it
+ * @param make makes the call
+ */
+export type AroundCall = (
+  call: { readonly name: string; readonly json: string; readonly input: unknown },
+  make: () => Promise<unknown>,
+) => Promise<unknown>;
+
 /** Gives the text of a module that a script imports by a relative path, or undefined. */
 export type ModuleSource = (path: string) => Promise<string | undefined>;
 
@@ -54,6 +64,8 @@ export interface ScriptRequest {
    */
   readonly moduleSource?: ModuleSource | undefined;
   readonly host: HostCall;
+  /** Stands around each call that the script makes, also `fetch`; records do. */
+  readonly aroundCall?: AroundCall | undefined;
   /** Called with each piece of console output as it comes. */
   readonly onOutput?: ((stream: "stdout" | "stderr", text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

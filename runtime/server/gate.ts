@@ -1,7 +1,7 @@
 /** What every request passes first, calls and attachments alike: its form, its origin, its token. */
 import type { IncomingMessage } from "node:http";
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { Actor } from "../contract/permissions.js";
 import { localActor } from "../engine/identity/local-user.js";
 import type { ServerParts } from "./parts.js";

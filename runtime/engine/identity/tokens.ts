@@ -1,6 +1,6 @@
 /** Tokens: made within what their maker may do, listed, and revoked with all that they made. */
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import { type Actor, ALL_PERMISSIONS, type Permission } from "../../contract/permissions.js";
 import type { Token } from "../../contract/tokens.js";
 import type { Store } from "../../store/store.js";

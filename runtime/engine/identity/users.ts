@@ -1,6 +1,6 @@
 /** Users: made, changed and deleted by whoever may, within what they may do themselves. */
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import type { User } from "../../contract/users.js";
 import { isDuplicate } from "../../store/errors.js";
 import type { Store } from "../../store/store.js";

@@ -1,0 +1,34 @@
+/** Runs sandboxed scripts and records them; the engine's scripts and `spaces run` go through here. */
+import type { Interpreter, ScriptRequest, ScriptResult } from "../interpreter/types.js";
+import { endOf } from "../runs/outcome.js";
+import type { RunRecorder } from "../runs/recorder.js";
+
+/**
+ * Runs a script to its end, and records its output, its calls, its modules and how it ended.
+ * @param recorder has begun the record; it is ended here
+ */
+export async function runRecorded(
+  interpreter: Interpreter,
+  request: ScriptRequest,
+  recorder: RunRecorder,
+): Promise<ScriptResult> {
+  const { moduleSource, onOutput, signal } = request;
+  const result = await interpreter.run({
+    ...request,
+    aroundCall: (call, make) => recorder.call(call, make),
+    onOutput: (stream, text) => {
+      recorder.output(stream, text);
+      onOutput?.(stream, text);
+    },
+    moduleSource:
+      moduleSource &&
+      (async (path) => {
+        const source = await moduleSource(path);
+        if (source !== undefined) recorder.module(path, source);
+        return source;
+      }),
+    signal: signal === undefined ? recorder.signal : AbortSignal.any([signal, recorder.signal]),
+  });
+  await recorder.end(endOf(result));
+  return result;
+}
