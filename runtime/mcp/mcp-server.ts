@@ -17,6 +17,7 @@ import {
   ListToolsRequestSchema,
   McpError,
   ReadResourceRequestSchema,
+  type RequestId,
   type ServerNotification,
   type ServerRequest,
   type Tool as ToolInfo,
@@ -47,6 +48,11 @@ export interface McpServerOptions {
   readonly client: () => Client;
   /** Told of failures that the client of the protocol is not shown the cause of. */
   readonly onError: (error: unknown) => void;
+  /**
+   * Called when a request that the client has cancelled is over. It is not answered; what was kept
+   * open for its answer can be closed.
+   */
+  readonly onCancelled?: (request: RequestId) => void;
 }
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
@@ -127,11 +133,11 @@ export class McpServer implements AsyncDisposable {
   }
 
   #addTools(): void {
-    this.#server.setRequestHandler(ListToolsRequestSchema, () =>
-      this.#answer(async () => ({ tools: (await this.#tools()).map(infoOf) })),
+    this.#server.setRequestHandler(ListToolsRequestSchema, (_, extra) =>
+      this.#answer(extra, async () => ({ tools: (await this.#tools()).map(infoOf) })),
     );
     this.#server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) =>
-      this.#answer(async () => {
+      this.#answer(extra, async () => {
         const tool = await this.#tool(params.name);
         try {
           return await this.#call(tool, params.arguments ?? {}, extra);
@@ -169,24 +175,24 @@ export class McpServer implements AsyncDisposable {
   }
 
   #addResources(): void {
-    this.#server.setRequestHandler(ListResourcesRequestSchema, () =>
-      this.#answer(async () => {
+    this.#server.setRequestHandler(ListResourcesRequestSchema, (_, extra) =>
+      this.#answer(extra, async () => {
         const client = this.#options.client();
         return { resources: await listResources(client, await permissionsOf(client)) };
       }),
     );
-    this.#server.setRequestHandler(ListResourceTemplatesRequestSchema, () =>
-      this.#answer(async () => {
+    this.#server.setRequestHandler(ListResourceTemplatesRequestSchema, (_, extra) =>
+      this.#answer(extra, async () => {
         const may = await permissionsOf(this.#options.client());
         const templates = RESOURCE_TEMPLATES.filter(({ permission }) => may(permission));
         return { resourceTemplates: templates.map(({ permission, ...template }) => template) };
       }),
     );
-    this.#server.setRequestHandler(ReadResourceRequestSchema, ({ params }, { signal }) =>
-      this.#answer(() => readResource(this.#options.client(), params.uri, signal)),
+    this.#server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
+      this.#answer(extra, () => readResource(this.#options.client(), params.uri, extra.signal)),
     );
-    this.#server.setRequestHandler(CompleteRequestSchema, ({ params }) =>
-      this.#answer(async () => {
+    this.#server.setRequestHandler(CompleteRequestSchema, ({ params }, extra) =>
+      this.#answer(extra, async () => {
         const { name, value } = params.argument;
         return { completion: await completionsOf(this.#options.client(), name, value) };
       }),
@@ -201,7 +207,10 @@ export class McpServer implements AsyncDisposable {
   }
 
   /** Counts the answering of a request, and puts its failures into the protocol's form. */
-  async #answer<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #answer<Result>(
+    { requestId, signal }: Extra,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
     const working = work();
     this.#underWay.add(working);
     try {
@@ -211,6 +220,7 @@ export class McpServer implements AsyncDisposable {
       throw protocolError(this.#told(failure));
     } finally {
       this.#underWay.delete(working);
+      if (signal.aborted) this.#options.onCancelled?.(requestId);
     }
   }
 

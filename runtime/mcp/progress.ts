@@ -64,7 +64,7 @@ export class Progress implements AsyncDisposable {
 
   async #flush(): Promise<void> {
     while (this.#waiting !== "" && !this.#signal.aborted) {
-      const message = visibleText(this.#waiting).trimEnd().slice(-LONGEST);
+      const message = lastLines(visibleText(this.#waiting).trimEnd());
       this.#waiting = "";
       await this.#tell(message);
       if (!this.#ended) await this.#pause();
@@ -101,4 +101,11 @@ export class Progress implements AsyncDisposable {
       this.#told = MOST;
     }
   }
+}
+
+/** As many of the last lines as one notice holds. */
+function lastLines(text: string): string {
+  if (text.length <= LONGEST) return text;
+  const last = text.slice(-LONGEST);
+  return `…\n${last.slice(last.indexOf("\n") + 1)}`;
 }

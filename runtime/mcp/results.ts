@@ -1,6 +1,6 @@
 /** Puts what a tool answers, or fails with, into the form of the protocol. */
 import { type CallToolResult, ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
-import { SpacesError, type ErrorCode as SpacesErrorCode } from "../contract/errors.js";
+import { ERRORS, SpacesError, type ErrorCode as SpacesErrorCode } from "../contract/errors.js";
 import { marked, visibleText } from "./foreign-text.js";
 import type { ToolAnswer } from "./tools/tool.js";
 
@@ -22,6 +22,11 @@ const FOR_MODELS: Readonly<Partial<Record<SpacesErrorCode, string>>> = {
   RUN_NOT_FOUND: "Read the resource spaces://runs for the ids of runs.",
   PERMISSION_DENIED: "Tell the user which permission is missing; do not try another way.",
 };
+
+/** What a model can do about an error of this code. */
+export function suggestionFor(code: SpacesErrorCode): string {
+  return FOR_MODELS[code] ?? ERRORS[code].suggestion;
+}
 
 /** Characters of an error's message, and of its details. */
 const LONGEST_MESSAGE = 2_000;

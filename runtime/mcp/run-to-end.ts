@@ -3,11 +3,15 @@
  * cancels the run. The tools that run scripts call it.
  */
 import type { Client } from "../contract/contract.js";
-import { SpacesError } from "../contract/errors.js";
+import { isErrorCode, SpacesError, type ErrorCode as SpacesErrorCode } from "../contract/errors.js";
 import type { Run } from "../contract/runs.js";
 import { Excerpt } from "./excerpt.js";
-import { FOREIGN_KEY, type ForeignText, visibleLine } from "./foreign-text.js";
+import { FOREIGN_KEY, type ForeignText } from "./foreign-text.js";
+import { suggestionFor } from "./results.js";
 import type { ToolAnswer, ToolCall } from "./tools/tool.js";
+
+/** What a stream fails with that was ended before the run was. */
+const ENDED: ReadonlySet<string> = new Set(["CANCELLED", "SHUTTING_DOWN"]);
 
 type RunRequest = Parameters<Client["runs"]["start"]>[0];
 
@@ -62,7 +66,7 @@ async function followed(
       if (ended !== undefined) return ended;
     } catch (error) {
       // A server that shuts down ends streams at once, and calls only at its deadline.
-      if (!SpacesError.isInstance(error) || error.code !== "SHUTTING_DOWN") throw error;
+      if (signal.aborted || !SpacesError.isInstance(error) || !ENDED.has(error.code)) throw error;
     }
     for (;;) {
       const waited = await client.runs.wait({ run }, { signal });
@@ -86,10 +90,10 @@ function answerOf(run: Run, excerpt: Excerpt): ToolAnswer {
   const { id, status, exitCode, durationMs, calls, error, limitsHit } = run;
   const output = excerpt.toString();
   const truncated = excerpt.isCut || limitsHit.includes("output");
+  const cause = causeOf(error);
   const text = [
     `The script ${STATUS[status]}: exit code ${exitCode ?? "unknown"} after ${Math.round(durationMs ?? 0)} ms; ${calls} calls; run ${id}.`,
-    ...(error === undefined ? [] : [`Error code: ${error.code}.`]),
-    ...(error?.suggestion === undefined ? [] : [visibleLine(error.suggestion, 500)]),
+    ...(cause === undefined ? [] : [`${cause}: ${suggestionFor(cause)}`]),
     ...(truncated ? ["Its output is cut."] : []),
   ].join(" ");
   const foreign: ForeignText[] = [{ what: "output of the script", text: output }];
@@ -122,6 +126,13 @@ const STATUS: Readonly<Record<Run["status"], string>> = {
 };
 
 type RunError = NonNullable<Run["error"]>;
+
+/** The code of what the script died of: of an uncaught error of a call, the call's own. */
+function causeOf(error: RunError | undefined): SpacesErrorCode | undefined {
+  const inner = error?.details?.error as { readonly code?: unknown } | undefined;
+  if (isErrorCode(inner?.code)) return inner.code;
+  return isErrorCode(error?.code) ? error.code : undefined;
+}
 
 /** Characters of an error's message, and of its details. */
 const LONGEST_ERROR = 4_000;

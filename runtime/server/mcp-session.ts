@@ -5,13 +5,16 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import type { RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { EngineHost } from "../bindings/in-process.js";
 import type { Actor } from "../contract/permissions.js";
 import { McpServer } from "../mcp/mcp-server.js";
 import type { ServerLimits } from "./limits.js";
 import type { ServerLog } from "./log.js";
-import { McpEvents } from "./mcp-events.js";
 import { sendReply } from "./reply.js";
+
+/** As language servers have it; the protocol itself gives no code. */
+const REQUEST_CANCELLED = -32_800;
 
 interface SessionParts {
   readonly host: EngineHost;
@@ -44,13 +47,13 @@ export class McpSession implements AsyncDisposable {
     this.#transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => this.id,
       onsessioninitialized: () => parts.onBegin(this),
-      eventStore: new McpEvents(),
       keepAliveMs: parts.limits.keepAliveMs,
     });
     this.#server = new McpServer({
       client: () =>
         parts.host.clientFor({ actor: this.#actor, depth: 0, local: false, via: "mcp" }),
-      onError: (error) => parts.log.warn({ err: error, actor: this.#actor.id }, "mcp"),
+      onError: (error) => this.#tell(error),
+      onCancelled: (request) => this.#release(request),
     });
     this.#watch = parts.host.engine.identity.watch(actor, this.#over);
     this.#over.signal.addEventListener("abort", () => void this.end());
@@ -116,6 +119,16 @@ export class McpSession implements AsyncDisposable {
     await this.end();
   }
 
+  /** Ends the answer in which the client of a cancelled request is still listening. */
+  #release(id: RequestId): void {
+    const error = { code: REQUEST_CANCELLED, message: "The request was cancelled." };
+    this.#transport.send({ jsonrpc: "2.0", id, error }).catch((failure) => this.#tell(failure));
+  }
+
+  #tell(error: unknown): void {
+    this.#parts.log.warn({ err: error, actor: this.#actor.id }, "mcp");
+  }
+
   async #end(): Promise<void> {
     this.#watch[Symbol.dispose]();
     this.#parts.onEnd(this);
@@ -150,11 +163,11 @@ export function ownerOf(actor: Actor): string {
 /** The request as the protocol's transport reads it; its body has been read. */
 function webRequestOf({ method = "GET", headers }: IncomingMessage): Request {
   const given = new Headers();
-  for (const name of ["accept", "content-type", "last-event-id", ...OF_PROTOCOL]) {
+  for (const name of TOLD) {
     const value = headers[name];
     if (typeof value === "string") given.set(name, value);
   }
   return new Request("http://localhost/mcp", { method, headers: given });
 }
 
-const OF_PROTOCOL = ["mcp-protocol-version", "mcp-session-id"] as const;
+const TOLD = ["accept", "content-type", "mcp-protocol-version", "mcp-session-id"] as const;
