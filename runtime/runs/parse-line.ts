@@ -51,7 +51,7 @@ const lineSchema = z.discriminatedUnion("t", [
     outcome: runCallSchema.shape.outcome,
     ms: at,
   }),
-  z.object({ t: z.literal("module"), at, path: z.string(), sha256 }),
+  z.object({ t: z.literal("module"), at, path: z.string(), known: z.string().optional(), sha256 }),
   z.object({
     t: z.literal("end"),
     status: runSchema.shape.status.exclude(["running"]),
