@@ -46,6 +46,7 @@ const GROUPS: readonly Group[] = [
   { names: ["roles"], load: async () => (await import("./roles.js")).defineRoles },
   { names: ["tokens"], load: async () => (await import("./tokens.js")).defineTokens },
   { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
+  { names: ["mcp"], load: async () => (await import("./mcp.js")).defineMcp },
   { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },

@@ -267,6 +267,9 @@ export function scheduleForScript(schedule: HostSchedule) {
       next_due_at: schedule.nextDueAt,
       last_job: lastJob === undefined ? undefined : jobForScript(lastJob),
     }),
+  };
+}
+
 /** What an archive holds, as the host tells of it when it is made or extracted. */
 export interface HostArchive {
   readonly entries: number;

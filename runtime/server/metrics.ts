@@ -21,6 +21,7 @@ function processMetrics(): Registry {
 interface Sources {
   readonly store: Store;
   readonly connections: () => number;
+  readonly mcpSessions: () => number;
 }
 
 export class Metrics {
@@ -32,7 +33,7 @@ export class Metrics {
   /** The scheduler tells of its jobs here. */
   readonly jobs: JobEvents;
 
-  constructor({ store, connections }: Sources) {
+  constructor({ store, connections, mcpSessions }: Sources) {
     const registers = [this.#registry];
     this.jobs = countSchedules(this.#registry, store);
     this.#operations = new Counter({
@@ -64,6 +65,14 @@ export class Metrics {
       registers,
       collect() {
         this.set(connections());
+      },
+    });
+    new Gauge({
+      name: "spaces_mcp_sessions_open",
+      help: "MCP sessions that are open.",
+      registers,
+      collect() {
+        this.set(mcpSessions());
       },
     });
     new Gauge({

@@ -12,6 +12,7 @@ import { takeRequests, WorkUnderWay } from "./intake.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { bind, makeHttpServer, type TlsFiles } from "./listening.js";
 import { createLog, type ServerLog } from "./log.js";
+import { McpEndpoint } from "./mcp-endpoint.js";
 import { Metrics } from "./metrics.js";
 import { isLoopback, Origins } from "./origins.js";
 import type { ServerParts } from "./parts.js";
@@ -109,6 +110,8 @@ async function serve(
   const { store, secrets } = host.engine.parts;
   const connections = new ConnectionGuard(limits.connections, limits.headersMs, limits.pipelined);
   let draining = false;
+  const admission = new Admission(limits);
+  const mcp = new McpEndpoint({ host, limits, admission, log });
   const parts: ServerParts = {
     host,
     auth: options.auth,
@@ -122,10 +125,15 @@ async function serve(
       allowOrigins: options.allowOrigins ?? [],
       publicUrl: options.publicUrl,
     }),
-    admission: new Admission(limits),
+    admission,
     answers: new KeptAnswers(store, secrets, limits.keptAnswerMs),
     connections,
-    metrics: new Metrics({ store, connections: () => connections.count }),
+    mcp,
+    metrics: new Metrics({
+      store,
+      connections: () => connections.count,
+      mcpSessions: () => mcp.count,
+    }),
     log,
     isDraining: () => draining,
   };
@@ -159,6 +167,7 @@ async function serve(
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
     const drained = scheduler.drain(deadlineMs);
+    mcp.endStreams();
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -166,6 +175,7 @@ async function serve(
     connections.closeAll();
     http.closeAllConnections();
     await closed;
+    await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
     await drained;
     await host[Symbol.asyncDispose]();
