@@ -136,10 +136,12 @@ await Promise.all([
       files: "stdlib/files.ts",
       "files-async": "stdlib/files-async.ts",
       runtime: "stdlib/runtime.ts",
+      session: "stdlib/session.ts",
       yaml: "stdlib/yaml.ts",
     },
     outdir: `${out}/stdlib`,
-    external: ["spaces:host", "spaces:entry"],
+    // A module has to be the same one for all who import it.
+    external: ["spaces:host", "spaces:entry", "spaces", "space", "files", "runtime", "yaml"],
   }),
   // Parts of the prelude that are evaluated on first use: scripts whose value is the module.
   build({

@@ -8,8 +8,10 @@ function failed(error: string): string {
   return JSON.stringify([0, { error }]);
 }
 
+type ModuleRequest = Pick<ScriptRequest, "filename" | "moduleSource">;
+
 export class ModuleReader {
-  readonly #request: ScriptRequest;
+  readonly #request: ModuleRequest;
   readonly #loader: SourceLoader;
   readonly #sourceBytes: number;
   readonly #root: string;
@@ -17,7 +19,7 @@ export class ModuleReader {
   /** Sources as the user wrote them, by their name in stacks. */
   readonly sources = new Map<string, string>();
 
-  constructor(request: ScriptRequest, loader: SourceLoader, sourceBytes: number) {
+  constructor(request: ModuleRequest, loader: SourceLoader, sourceBytes: number) {
     this.#request = request;
     this.#loader = loader;
     this.#sourceBytes = sourceBytes;

@@ -125,6 +125,12 @@ export class Bridge {
     }
   }
 
+  /** Sends what is told of a session, after the output before it. */
+  report(message: WorkerMessage, check: StopCheck): void {
+    this.flush(check);
+    this.#send(message);
+  }
+
   /** Sends the end of a run, after all of its output. */
   finish(run: number, outcome: Outcome, check: StopCheck): void {
     this.flush(check);
