@@ -34,7 +34,7 @@ const LONGEST_NAME = 100;
 const MOST_PROTOTYPES = 20;
 
 // Taken before any input runs, as all primordials are.
-const { getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
+const { deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 const toObject = Object;
 const { isView } = ArrayBuffer;
 const hasOwn = Object.prototype.hasOwnProperty;
@@ -65,6 +65,8 @@ function define(name: string, value: unknown, writable: boolean, enumerable: boo
 function declare(name: string, anew: boolean): void {
   const found = getOwnPropertyDescriptor(global, name);
   if (found === undefined || (anew && found.configurable === true)) {
+    // The engine would go on taking what was a constant for one.
+    deleteProperty(global, name);
     define(name, undefined, true, true);
   } else if (anew && found.writable !== true) {
     throw new TypeError(`'${name}' cannot be declared: it belongs to the language.`);
@@ -226,6 +228,7 @@ function peek(object: object, name: string): unknown {
 
 const globals = { spaces, space, files, runtime, yaml };
 for (const [name, value] of Object.entries(globals)) define(name, value, true, false);
+for (const name of ["_", "_error"]) define(name, undefined, true, false);
 for (const name of Object.getOwnPropertyNames(global)) {
   const getter = getOwnPropertyDescriptor(global, name)?.get;
   if (getter !== undefined) lazyGetters[name] = getter;

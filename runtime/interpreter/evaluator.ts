@@ -7,6 +7,7 @@ import { SpacesError } from "../contract/errors.js";
 import { type BadEnd, describeEnd, fromRegistry } from "./end-errors.js";
 import { GuestTraffic, isTraffic, type SessionWorker } from "./guest-traffic.js";
 import { HostCalls } from "./host-calls.js";
+import type { Original } from "./input.js";
 import { COMPLETION_MS, KEPT_INPUTS, type ResolvedLimits, SESSION_GRACE_MS } from "./limits.js";
 import { ModuleReader } from "./module-reader.js";
 import type { WorkerMessage } from "./protocol.js";
@@ -50,7 +51,7 @@ type Stop = "timeout" | "cancelled";
 
 interface KeptInput {
   readonly label: string;
-  readonly original: (line: number, column: number) => { line: number; column: number };
+  readonly original: Original;
 }
 
 export class Evaluator implements WorkerListener, InteractiveSession {
@@ -246,7 +247,10 @@ export class Evaluator implements WorkerListener, InteractiveSession {
     return {
       original: (position) => {
         const { file, line, column } = position;
-        return { ...position, ...this.#inputs.get(file)?.original(line, column) };
+        const input = this.#inputs.get(file);
+        if (input === undefined) return position;
+        const original = input.original(line, column);
+        return original && { file, ...original };
       },
       label: (file) => this.#inputs.get(file)?.label ?? file,
     };

@@ -14,6 +14,15 @@ import {
 import type { SourceLoader } from "./source.js";
 import type { ScriptPosition } from "./types.js";
 
+/**
+ * Gives the position in the source that belongs to one in the code; none for what was not typed.
+ * Line and column count from 1.
+ */
+export type Original = (
+  line: number,
+  column: number,
+) => Pick<ScriptPosition, "line" | "column"> | undefined;
+
 /** An input that can be evaluated. */
 export interface PreparedInput {
   readonly kind: "ready";
@@ -28,8 +37,8 @@ export interface PreparedInput {
   readonly kept: readonly string[];
   /** Whether its value is one to show, and not that of a declaration. */
   readonly hasValue: boolean;
-  /** The position in the source that belongs to one in the code; line and column count from 1. */
-  readonly original: (line: number, column: number) => Pick<ScriptPosition, "line" | "column">;
+  /** The position in the source that belongs to one in the code. */
+  readonly original: Original;
 }
 
 /** An input that cannot be evaluated, and where and why. */
@@ -116,7 +125,8 @@ function isUnfinished(
 ): boolean {
   const text = source.trimEnd();
   if (/^Unterminated (template|block comment)/.test(error.message)) return true;
-  if (/^Unterminated string/.test(error.message)) return /\\\n?$/.test(source);
+  // A backslash at the end of a line goes on with the text in the next one.
+  if (/string/.test(error.message) && /\\\n?$/.test(source)) return true;
   const lines = text.split(/\r\n|[\n\r\u2028\u2029]/);
   const last = lines.at(-1) ?? "";
   if (error.line > lines.length) return true;
@@ -146,13 +156,14 @@ interface Insertion {
   readonly length: number;
 }
 
-function unmap(insertions: readonly Insertion[]): PreparedInput["original"] {
+function unmap(insertions: readonly Insertion[]): Original {
   return (line, column) => {
     let moved = column;
     for (const insertion of insertions) {
-      if (insertion.line === line && moved > insertion.column + 1) {
-        moved = Math.max(insertion.column + 1, moved - insertion.length);
-      }
+      const behind = moved - 1 - insertion.column;
+      if (insertion.line !== line || behind < 0) continue;
+      if (behind < insertion.length) return undefined;
+      moved -= insertion.length;
     }
     return { line, column: moved };
   };

@@ -38,7 +38,7 @@ export const WORKER_RESOURCES = {
 /** What a script gets to end by itself, after its deadline, before its worker is killed. */
 export const GRACE_MS = 60;
 /** What an input of a session gets to die out, before the session's worker is killed. */
-export const SESSION_GRACE_MS = 500;
+export const SESSION_GRACE_MS = 800;
 /** Wall time of a look for members to complete, for objects can be made to answer slowly. */
 export const COMPLETION_MS = 250;
 /** Inputs of a session whose sources are kept for the positions of errors. */

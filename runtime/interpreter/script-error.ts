@@ -10,8 +10,8 @@ export type Sources = ReadonlyMap<string, string>;
 
 /** How positions in stacks are shown: those of a session's inputs are not where they were typed. */
 export interface Places {
-  /** The position in the source of one in the code that was evaluated. */
-  readonly original: (position: ScriptPosition) => ScriptPosition;
+  /** The position in the source of one in the code that was evaluated; none for what is not in it. */
+  readonly original: (position: ScriptPosition) => ScriptPosition | undefined;
   /** What a file is called. */
   readonly label: (file: string) => string;
 }
@@ -46,7 +46,11 @@ function userFrames(stack: string, sources: Sources, places: Places): StackFrame
       continue;
     }
     const position = { file, line: Number(match[3]), column: Number(match[4] ?? 1) };
-    const frame = { caller: match[1] ?? "", ...places.original(position) };
+    const original = places.original(position);
+    if (original === undefined) {
+      continue;
+    }
+    const frame = { caller: match[1] ?? "", ...original };
     const last = frames.at(-1);
     if (last === undefined || showFrame(last) !== showFrame(frame)) {
       frames.push(frame);

@@ -17,7 +17,7 @@ import { ModuleTable } from "./modules.js";
 import { answerError } from "./pending-calls.js";
 
 /** How long what was interrupted may take to die out, in milliseconds. */
-const DRAIN_MS = 100;
+const DRAIN_MS = 400;
 const JOBS_PER_DRAIN = 10_000;
 
 type SessionEnd = GuestEnd | { readonly kind: "failed"; readonly error: string };

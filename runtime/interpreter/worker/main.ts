@@ -20,7 +20,7 @@ const data = workerData as WorkerData;
 const wasmModule =
   data.wasmModule ?? new WebAssembly.Module(readFileSync(artifactUrl("quickjs.wasm")));
 const engine = createQuickjsEngine(wasmModule);
-const bridge = new Bridge(port, data.control);
+const bridge = new Bridge(port, data.control, take);
 
 let current: ScriptRun | EvaluationRun | undefined;
 let prepared: Promise<ScriptRun> | undefined = prepare(data.memoryBytes);
@@ -54,7 +54,7 @@ async function open(message: OpenMessage): Promise<void> {
   });
 }
 
-port.on("message", (message: MainMessage) => {
+function take(message: MainMessage): void {
   switch (message.type) {
     case "run":
       // A failure here is one of the house: it ends the worker, and the main thread reports it.
@@ -78,4 +78,6 @@ port.on("message", (message: MainMessage) => {
       current?.wake();
       break;
   }
-});
+}
+
+port.on("message", take);
