@@ -140,10 +140,12 @@ await Promise.all([
       schedules: "stdlib/schedules.ts",
       "schedules-async": "stdlib/schedules-async.ts",
       runtime: "stdlib/runtime.ts",
+      session: "stdlib/session.ts",
       yaml: "stdlib/yaml.ts",
     },
     outdir: `${out}/stdlib`,
-    external: ["spaces:host", "spaces:entry"],
+    // A module has to be the same one for all who import it.
+    external: ["spaces:host", "spaces:entry", "spaces", "space", "files", "runtime", "yaml"],
   }),
   // Parts of the prelude that are evaluated on first use: scripts whose value is the module.
   build({
