@@ -1,7 +1,6 @@
 /** Joins the contract to the engine: checks permissions and hands each call to its domain. */
 import { implement, withEventMeta } from "@orpc/server";
 import { contract } from "../contract/contract.js";
-import { SpacesError } from "../contract/errors.js";
 import type { ProcessEvent } from "../contract/processes.js";
 import type { RunEvent } from "../contract/runs.js";
 import { type CallContext, requirePermission } from "./context.js";
@@ -9,10 +8,6 @@ import type { Engine } from "./engine.js";
 import { entryAfter, eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
 import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
-
-const later = (): never => {
-  throw new SpacesError("UNSUPPORTED");
-};
 
 /** Makes the router of an engine; bindings call it in process, servers over HTTP. */
 export function createRouter(engine: Engine) {

@@ -50,13 +50,13 @@ function toSpacesError(name: string, error: unknown): SpacesError {
 }
 
 export class HostCalls {
-  readonly #request: Pick<ScriptRequest, "host" | "permissions">;
+  readonly #request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
   readonly #limit: number;
   #abort = new AbortController();
   #running = 0;
 
   /** @param limit calls that may run at once */
-  constructor(request: Pick<ScriptRequest, "host" | "permissions">, limit: number) {
+  constructor(request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">, limit: number) {
     this.#request = request;
     this.#limit = limit;
   }
