@@ -1,14 +1,21 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
 import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { runRecorded } from "../runtime/bindings/recorded-script.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
 import type { Permission } from "../runtime/contract/permissions.js";
+import type { RunTrigger } from "../runtime/contract/runs.js";
+import { defaultDataDir } from "../runtime/data-dir.js";
 import type {
   HostCall,
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
+import { localUserName } from "../runtime/local-user.js";
+import { languageOf } from "../runtime/runs/outcome.js";
+import { RunRecorder } from "../runtime/runs/recorder.js";
+import { secretsOfEnv } from "../runtime/runs/secrets.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import {
   reportError,
@@ -33,6 +40,8 @@ export interface RunSettings {
   readonly memoryBytes?: number | undefined;
   readonly input?: unknown;
   readonly permissions: ScriptPermissions;
+  /** What had it run; the command line when absent. */
+  readonly trigger?: RunTrigger | undefined;
 }
 
 /**
@@ -56,6 +65,7 @@ async function runSandboxed(
 ): Promise<number> {
   const { output, signal } = session;
   const interpreter = await startInterpreter();
+  const recorder = recorderFor(session, script, settings);
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -68,15 +78,41 @@ async function runSandboxed(
     moduleSource: script.moduleSource,
     host: shownToWhoDebugs(
       output,
-      hostCallFor(() => session.client(settings.driver)),
+      hostCallFor(async () => {
+        const binding = await session.binding(settings.driver);
+        recorder.target(binding.kind, binding.url);
+        return binding.clientForRun(recorder.id);
+      }),
     ),
     onOutput: output.isJson
       ? undefined
       : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
     signal,
   };
-  const result = await interpreter.run(request);
-  return showResult(session, result);
+  const result = await runRecorded(interpreter, request, recorder);
+  return showResult(session, result, recorder.id);
+}
+
+/** Begins the record of a run, on this machine wherever its calls go. */
+function recorderFor(
+  { output }: Session,
+  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  { args, input, space, permissions, timeoutMs, memoryBytes, trigger }: RunSettings,
+): RunRecorder {
+  const { filename, source, stored } = script;
+  const name = localUserName();
+  return RunRecorder.begin(
+    {
+      script: { ...stored, filename, language: languageOf(filename) },
+      ...{ source, input, space, permissions, args },
+      secrets: secretsOfEnv(process.env, permissions.env),
+      actor: { id: name, name },
+      binding: "in-process",
+      trigger: trigger ?? { kind: "cli" },
+      limits: { timeoutMs, memoryBytes },
+    },
+    { dataDir: defaultDataDir(), onTrouble: (message) => output.note(printableLines(message)) },
+  );
 }
 
 /** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
@@ -91,7 +127,7 @@ function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   };
 }
 
-function showResult(session: Session, result: ScriptResult): number {
+function showResult(session: Session, result: ScriptResult, run: string): number {
   const { output } = session;
   const { error } = result;
   if (output.isJson) {
@@ -101,6 +137,7 @@ function showResult(session: Session, result: ScriptResult): number {
       output: text,
       truncated,
       durationMs,
+      run,
       error: error && scriptErrorJson(error),
     });
   } else if (error !== undefined && session.stopCode === undefined) {

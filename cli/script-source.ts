@@ -23,6 +23,7 @@ export type ScriptSource =
       readonly filename: string;
       readonly source: string;
       readonly moduleSource?: ModuleSource;
+      readonly stored?: { readonly name: string; readonly version: number };
     }
   | { readonly kind: "native"; readonly name: string };
 
@@ -58,7 +59,8 @@ export async function storedScript(
   const script = await client.scripts.get({ script: name }, { signal });
   if (script.language === "native") return { kind: "native", name: script.name };
   const filename = `${script.name}.${script.language === "typescript" ? "ts" : "js"}`;
-  return { kind: "sandboxed", filename, source: script.source };
+  const { version, source } = script;
+  return { kind: "sandboxed", filename, source, stored: { name: script.name, version } };
 }
 
 function isFileName(given: string): boolean {
