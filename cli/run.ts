@@ -26,7 +26,7 @@ export function defineRun(program: Command, session: Session): void {
       "Run a script in the sandbox: a file, a stored script by its name, or - for standard input.",
     )
     .argument("<script>", "file, name of a stored script, or -")
-    .argument("[args...]", "arguments for the script; put -- before those that start with a dash");
+    .argument("[args...]", ARGUMENTS);
   scriptOptions(command)
     .option(
       "--allow-net [hosts]",
@@ -38,11 +38,10 @@ export function defineRun(program: Command, session: Session): void {
       "let it read the environment, or only =NAME,NAME",
       (text, before: RunOptions["allowEnv"]) => allowList(text, "--allow-env", before),
     )
-    .option("--input <json>", "value that `runtime.input` gives to the script", parseInput)
     .action(async (given: string, args: string[], options: RunOptions) => {
       const client = () => session.client(options.driver);
       const script = await findScript(given, client, session.signal);
-      session.exitCode = await runScript(session, script, {
+      const settings = {
         args,
         driver: options.driver,
         space: options.space,
@@ -50,16 +49,22 @@ export function defineRun(program: Command, session: Session): void {
         memoryBytes: options.memory,
         input: options.input?.value,
         permissions: { net: options.allowNet, env: options.allowEnv },
-      });
+      };
+      session.exitCode = await runScript(session, script, settings, "spaces run");
     });
   examples(
     command,
     "run hello.ts",
     "run deploy.ts staging --timeout 5m --allow-net=api.example.org",
-    "run report.ts -- --verbose",
+    "run backup.ts -- --keep 3 --dry-run",
+    "run backup.ts -- --help",
     "run - < script.js",
   );
 }
+
+/** What the arguments behind a script are. */
+export const ARGUMENTS =
+  "arguments for the script, and flags for its inputs; put -- before those that start with a dash";
 
 /** The options of everything that runs a script. */
 export function scriptOptions(command: Command): Command {
@@ -73,10 +78,12 @@ export function scriptOptions(command: Command): Command {
     )
     .option("--memory <size>", "memory of the script, such as 64Mi", (text) =>
       parseSize(text, "--memory"),
-    );
+    )
+    .option("--input <json>", "value that `runtime.input` gives to the script", parseInput);
 }
 
-function parseInput(text: string): { readonly value: unknown } {
+/** Reads a value of `--input`. */
+export function parseInput(text: string): { readonly value: unknown } {
   try {
     return { value: JSON.parse(text) };
   } catch (cause) {

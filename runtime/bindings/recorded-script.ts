@@ -23,9 +23,10 @@ export async function runRecorded(
     moduleSource:
       moduleSource &&
       (async (path) => {
-        const source = await moduleSource(path);
-        if (source !== undefined) recorder.module(path, source);
-        return source;
+        const found = await moduleSource(path);
+        if (typeof found === "string") recorder.module(path, found);
+        else if (found !== undefined) recorder.module(path, found.source, found.path);
+        return found;
       }),
     signal: signal === undefined ? recorder.signal : AbortSignal.any([signal, recorder.signal]),
   });

@@ -247,8 +247,8 @@ export class Runs implements AsyncDisposable {
       ...run.script,
       source,
       moduleSource: async (path: string) => {
-        const sha256 = state.modules.get(path);
-        return sha256 === undefined ? undefined : await this.#sourceOf(id, sha256);
+        const module = state.modules.get(path);
+        return module && { path: module.path, source: await this.#sourceOf(id, module.sha256) };
       },
     };
     const trigger = { ...triggerOf(context), rerunOf: id };

@@ -29,6 +29,9 @@ const DEEPEST = 8;
 /** Milliseconds for which a native script runs at most: a week. */
 const LONGEST_MS = 604_800_000;
 
+/** The most characters of a native script's input: a variable holds them, however many bytes they have. */
+const LARGEST_VARIABLE = 32_768;
+
 /** A script as it is to be run, wherever it came from. */
 export interface Runnable {
   /** Of a stored script. */
@@ -91,7 +94,7 @@ export class ScriptStarter {
    * bound to the space; a native one runs inside of the space.
    * @returns when it has been started, and its record has been begun
    * @throws SpacesError `SPACE_NOT_FOUND`, `SPACE_NOT_RUNNING`, `INVALID_INPUT` for a native script
-   *   without a space, `LIMIT_EXCEEDED` for nesting too deep, `UNSUPPORTED` for a grant to a native
+   *   without a space or with an input that is too large for it, `LIMIT_EXCEEDED` for nesting too deep, `UNSUPPORTED` for a grant to a native
    *   script where no server is known to it
    */
   async start(
@@ -150,6 +153,7 @@ export class ScriptStarter {
   ): Promise<StartedRun> {
     const name = script.name ?? script.filename;
     const { grant, timeoutMs = LONGEST_MS } = settings;
+    const input = inputEnv(settings.input);
     const access = await accessFor(this.#parts, this.#tokens, context, {
       script: name,
       ...{ grant, timeoutMs },
@@ -168,7 +172,8 @@ export class ScriptStarter {
           row.id,
           {
             command: posix.join(WORKSPACE_MOUNT, file),
-            ...{ args: settings.args, timeoutMs, env: access?.env, secrets: access?.secrets },
+            ...{ args: settings.args, timeoutMs, secrets: access?.secrets },
+            env: { ...input, ...access?.env },
             onOutput: (stream, bytes) => recorder.output(stream, decoders[stream].write(bytes)),
           },
           { signal: either(options.signal, recorder.signal) },
@@ -238,8 +243,8 @@ export class ScriptStarter {
 }
 
 /** What had a script run, where nobody says more: a person or program, or the script of a run. */
-export function triggerOf({ run }: CallContext): RunTrigger {
-  return run === undefined ? { kind: "api" } : { kind: "script", parent: run };
+export function triggerOf({ run, via }: CallContext): RunTrigger {
+  return run === undefined ? { kind: via ?? "api" } : { kind: "script", parent: run };
 }
 
 function scriptRunOf(result: ScriptResult, run: string): ScriptRun {
@@ -248,6 +253,18 @@ function scriptRunOf(result: ScriptResult, run: string): ScriptRun {
     ...{ exitCode, output, truncated, durationMs, run },
     ...(error === undefined ? {} : { error: scriptErrorOf(error) }),
   };
+}
+
+/** What a native script finds its input by. @throws SpacesError `INVALID_INPUT` for one too large */
+function inputEnv(input: unknown): Readonly<Record<string, string>> {
+  if (input === undefined) return {};
+  const json = JSON.stringify(input);
+  if (json.length <= LARGEST_VARIABLE) return { SPACES_INPUT: json };
+  throw new SpacesError(
+    "INVALID_INPUT",
+    `The input of a native script may have ${LARGEST_VARIABLE} characters of JSON at most.`,
+    { suggestion: "Write it to a file of the space, and give the script its path." },
+  );
 }
 
 function nativeEnd(name: string, result: CommandResult): RunEnd {

@@ -1,6 +1,9 @@
 /** Runs stored scripts by their names. */
+import { SpacesError } from "../contract/errors.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
+import { checkInput } from "../scripts/check-input.js";
+import { storedLibs } from "../scripts/libs.js";
 import type { CallContext, ScriptRunOptions } from "./context.js";
 import type { Runnable, ScriptStarter, StartedRun } from "./script-starter.js";
 import type { StoredScripts } from "./stored-scripts.js";
@@ -39,7 +42,8 @@ export class Scripts {
 
   /**
    * Starts a stored script.
-   * @throws SpacesError `SCRIPT_NOT_FOUND`, and what `ScriptStarter.start` says
+   * @throws SpacesError `SCRIPT_NOT_FOUND`, `INVALID_INPUT` for a lib and for an input that the script
+   *   does not take, and what `ScriptStarter.start` says
    */
   async start(
     context: CallContext,
@@ -48,11 +52,27 @@ export class Scripts {
   ): Promise<StartedRun> {
     const { script: name, version, ...settings } = request;
     const script = await this.#stored.get(context, { script: name, version, global: false });
-    return await this.#starter.start(context, runnableOf(script), settings, options);
+    if (script.kind === "lib") throw isLib(name);
+    const input = checkInput(script, settings.input);
+    const runnable = this.#runnableOf(context, script);
+    return await this.#starter.start(context, runnable, { ...settings, input }, options);
+  }
+
+  #runnableOf(context: CallContext, script: Script): Runnable {
+    const { name, version, language, source } = script;
+    const ending = { native: "", javascript: ".js", typescript: ".ts" }[language];
+    return {
+      ...{ name, version, language, source, filename: name + ending },
+      moduleSource: storedLibs(script, (lib, global) =>
+        this.#stored.get(context, { script: lib, global }),
+      ),
+    };
   }
 }
 
-function runnableOf({ name, version, language, source }: Script): Runnable {
-  const ending = { native: "", javascript: ".js", typescript: ".ts" }[language];
-  return { name, version, language, source, filename: name + ending };
+/** A lib is there to be imported. */
+function isLib(name: string): SpacesError {
+  return new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
+    suggestion: `Import it from a stored script, as "./${name}".`,
+  });
 }

@@ -42,8 +42,18 @@ export type AroundCall = (
   make: () => Promise<unknown>,
 ) => Promise<unknown>;
 
-/** Gives the text of a module that a script imports by a relative path, or undefined. */
-export type ModuleSource = (path: string) => Promise<string | undefined>;
+/** A module that is known by another path than the one it was imported by. */
+export interface ModuleFile {
+  /** As the path that was asked for: relative to the script's directory, normalised, within it. */
+  readonly path: string;
+  readonly source: string;
+}
+
+/**
+ * Gives the text of a module that a script imports by a relative path, or undefined. The message of a
+ * `SpacesError` is shown to the script.
+ */
+export type ModuleSource = (path: string) => Promise<string | ModuleFile | undefined>;
 
 export interface ScriptRequest {
   /** Name in error positions, such as `script.ts`. TypeScript is recognised by its ending. */

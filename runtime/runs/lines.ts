@@ -78,6 +78,8 @@ export interface ModuleLine {
   readonly t: "module";
   readonly at: number;
   readonly path: string;
+  /** The path that it is known by, where that is another one. */
+  readonly known?: string | undefined;
   readonly sha256: string;
 }
 

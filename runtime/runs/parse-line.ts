@@ -57,7 +57,7 @@ const lineSchema = z.discriminatedUnion("t", [
     binding: runSchema.shape.binding,
     url: z.string().optional(),
   }),
-  z.object({ t: z.literal("module"), at, path: z.string(), sha256 }),
+  z.object({ t: z.literal("module"), at, path: z.string(), known: z.string().optional(), sha256 }),
   z.object({
     t: z.literal("end"),
     status: runSchema.shape.status.exclude(["running"]),

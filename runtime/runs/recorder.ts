@@ -184,13 +184,18 @@ export class RunRecorder {
     this.#append({ t: "target", at: this.#now(), binding, url });
   }
 
-  /** Records that the script imported a module, and keeps its source. */
-  module(path: string, source: string): void {
+  /**
+   * Records that the script imported a module, and keeps its source.
+   * @param path by which it was imported
+   * @param known the path that the module is known by
+   */
+  module(path: string, source: string, known: string = path): void {
     if (this.#closed) return;
     const sha256 = createHash("sha256").update(source).digest("hex");
-    if (this.#state.modules.get(path) === sha256) return;
+    if (this.#state.modules.get(path)?.sha256 === sha256) return;
     this.#keepSource(sha256, source);
-    this.#append({ t: "module", at: this.#now(), path, sha256 });
+    const of = known === path ? {} : { known };
+    this.#append({ t: "module", at: this.#now(), path, sha256, ...of });
   }
 
   /**

@@ -8,8 +8,8 @@ import type { CallLine, EndLine, JournalLine, StartLine } from "./lines.js";
 export class RunState {
   /** Changes where a value of it turned out to be secret. */
   start: StartLine;
-  /** The SHA-256 of the modules' sources by the path by which they were imported. */
-  readonly modules = new Map<string, string>();
+  /** The modules by the path by which they were imported: the path they are known by, and their source. */
+  readonly modules = new Map<string, { readonly path: string; readonly sha256: string }>();
   readonly #startedMs: number;
   readonly #open = new Map<number, CallLine>();
   #calls = 0;
@@ -35,7 +35,12 @@ export class RunState {
 
   /** The SHA-256 of all sources that the run was made of. */
   get sources(): string[] {
-    return [...new Set([this.start.run.script.sha256, ...this.modules.values()])];
+    return [
+      ...new Set([
+        this.start.run.script.sha256,
+        ...[...this.modules.values()].map(({ sha256 }) => sha256),
+      ]),
+    ];
   }
 
   /**
@@ -72,7 +77,7 @@ export class RunState {
         };
         return undefined;
       case "module":
-        this.modules.set(line.path, line.sha256);
+        this.modules.set(line.path, { path: line.known ?? line.path, sha256: line.sha256 });
         return undefined;
     }
   }
