@@ -36,7 +36,7 @@ export interface BindingOptions {
   /** What calls may do, of what the caller may; local only. All of it when absent. */
   readonly grant?: readonly Permission[] | undefined;
   /** What the records of runs name as what started them; local only. `api` when absent. */
-  readonly via?: "mcp" | undefined;
+  readonly via?: "cli" | "mcp" | undefined;
   /** Told of the progress of long work, such as the pull of an image. */
   readonly onProgress?: ProgressListener | undefined;
 }

@@ -2,8 +2,7 @@
  * Deletes the records of runs that have been kept long enough, and the sources that no record needs
  * any more. Engines sweep when they open, and servers from time to time.
  */
-import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import type { RunLimits } from "../runs/limits.js";
 import type { Store } from "../store/store.js";
 import type { RunRecords } from "./run-records.js";
@@ -108,8 +107,8 @@ export class RunRetention {
     for (const { sources } of await this.#store.selectFrom("runs").select("sources").execute()) {
       for (const source of JSON.parse(sources) as string[]) needed.add(source);
     }
-    for (const name of readdirSync(directory.sourcesDir)) {
-      const file = join(directory.sourcesDir, name);
+    for (const name of directory.sources()) {
+      const file = directory.sourceOf(name);
       if (!needed.has(name) && ageOf(file) > SOURCE_GRACE_MS) rmSync(file, { force: true });
     }
   }

@@ -377,10 +377,18 @@ export class RunRecorder {
   }
 
   #close(): void {
+    if (this.#journal.exists) this.#removeMarker();
     this.#journal.close();
     removeActive(this);
-    rmSync(this.#directory.cancelMarkerOf(this.id), { force: true });
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #removeMarker(): void {
+    try {
+      rmSync(this.#directory.cancelMarkerOf(this.id), { force: true });
+    } catch (error) {
+      this.#trouble(error as Error);
+    }
   }
 
   #look(): void {
