@@ -25,6 +25,7 @@ import { Recovery } from "./recovery.js";
 import { RunRecords } from "./run-records.js";
 import { RunRetention } from "./run-retention.js";
 import { Runs } from "./runs.js";
+import type { Schedules } from "./schedules/schedules.js";
 import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
@@ -65,6 +66,7 @@ export class Engine implements AsyncDisposable {
   readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
+  #schedules: Promise<Schedules> | undefined;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
@@ -129,6 +131,14 @@ export class Engine implements AsyncDisposable {
     engine.expiry.sweepBehind();
     engine.runRetention.tidyBehind();
     return engine;
+  }
+
+  /** The schedules. Their code is loaded when they are first asked for. */
+  schedules(): Promise<Schedules> {
+    this.#schedules ??= import("./schedules/schedules.js").then(
+      ({ Schedules }) => new Schedules(this),
+    );
+    return this.#schedules;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

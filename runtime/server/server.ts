@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import { Scheduler } from "../engine/schedules/scheduler.js";
 import type { RunLimits } from "../runs/limits.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
@@ -153,6 +154,15 @@ async function serve(
     log,
   );
 
+  const scheduler = new Scheduler({
+    parts: host.engine.parts,
+    scripts: host.engine.scripts,
+    events: parts.metrics.jobs,
+    onTrouble: (err, what) => log.error({ err }, what),
+  });
+  (await host.engine.schedules()).listen(() => scheduler.wake());
+  scheduler.start();
+
   const close = async (deadlineMs: number): Promise<void> => {
     draining = true;
     const closed = once(http, "close");
@@ -160,6 +170,7 @@ async function serve(
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
     mcp.endStreams();
+    const drained = scheduler.drain(deadlineMs);
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -169,6 +180,7 @@ async function serve(
     await closed;
     await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
+    await drained;
     await host[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | undefined;

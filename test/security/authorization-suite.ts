@@ -58,6 +58,12 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
     }
     await owner.scripts.save({ script: "their-script", source: "console.log(1)" });
     await intruder.scripts.save({ script: "own-script", source: "console.log(1)" });
+    for (const [client, name, script] of [
+      [owner, "their-schedule", "their-script"],
+      [intruder, "own-schedule", "own-script"],
+    ] as const) {
+      await client.schedules.add({ name, cron: "@yearly", script });
+    }
     spaceId = (await owner.spaces.get({ space: "theirs" })).id;
     const theirRun = (await owner.runs.start({ script: "their-script" })).id;
     await owner.runs.wait({ run: theirRun });
@@ -69,6 +75,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       theirScript: "their-script",
       ownScript: "own-script",
       theirRun,
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: theirToken.id,
       theirUser: "owner",
     };
@@ -96,6 +104,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       theirScript: "their-script",
       ownScript: "own-script",
       theirRun: "run_1",
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: "tok_1",
       theirUser: "owner",
     };
@@ -158,7 +168,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
   it("leaves what belongs to others out of lists", async () => {
     const lists = procedures.filter(({ name }) => caseOf(name).listed !== undefined);
     expect(lists.length).toBeGreaterThan(0);
-    const marks = ["theirs", "their-script", belongings.theirRun, belongings.theirToken];
+    const { theirRun, theirToken } = belongings;
+    const marks = ["theirs", "their-script", "their-schedule", theirRun, theirToken];
     for (const { name } of lists) {
       const { input, listed } = caseOf(name);
       const [seen, known] = await Promise.all(

@@ -20,6 +20,9 @@ export interface Belongings {
   readonly ownScript: string;
   /** Id of a run of the other owner's. */
   readonly theirRun: string;
+  /** Name of a schedule that only the other owner has. */
+  readonly theirSchedule: string;
+  readonly ownSchedule: string;
   /** Id of a token of the other owner's. */
   readonly theirToken: string;
   /** Id or name of the other owner. */
@@ -68,6 +71,12 @@ function onScript(): AuthorizationCase {
 function onRun(more: Readonly<Record<string, unknown>> = {}): AuthorizationCase {
   const input = ({ theirRun }: Belongings) => ({ run: theirRun, ...more });
   return { input, reaches: (all) => [{ input: input(all), code: "RUN_NOT_FOUND" }] };
+}
+
+/** A procedure that takes a schedule by its name. */
+function onSchedule(): AuthorizationCase {
+  const input = ({ theirSchedule }: Belongings) => ({ schedule: theirSchedule });
+  return { input, reaches: (all) => [{ input: input(all), code: "SCHEDULE_NOT_FOUND" }] };
 }
 
 /** A procedure whose input names nothing that has an owner. */
@@ -183,6 +192,33 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
   "runs.rerun": onRun(),
   "runs.delete": onRun(),
 
+  "schedules.add": {
+    input: ({ ownScript }) => yearly(ownScript),
+    reaches: ({ theirs, theirScript, ownScript }) => [
+      { input: yearly(theirScript), code: "SCRIPT_NOT_FOUND" },
+      { input: { ...yearly(ownScript), space: theirs }, code: "SPACE_NOT_FOUND" },
+      { input: { ...yearly(ownScript), notify: commandIn(theirs) }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "schedules.list": listing("name"),
+  "schedules.get": onSchedule(),
+  "schedules.update": {
+    ...onSchedule(),
+    reaches: ({ theirSchedule, ownSchedule, theirScript, theirs }) => [
+      { input: { schedule: theirSchedule }, code: "SCHEDULE_NOT_FOUND" },
+      { input: { schedule: ownSchedule, script: theirScript }, code: "SCRIPT_NOT_FOUND" },
+      { input: { schedule: ownSchedule, space: theirs }, code: "SPACE_NOT_FOUND" },
+      { input: { schedule: ownSchedule, notify: commandIn(theirs) }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "schedules.pause": onSchedule(),
+  "schedules.resume": onSchedule(),
+  "schedules.run": onSchedule(),
+  "schedules.history": onSchedule(),
+  "schedules.remove": onSchedule(),
+  "schedules.preview": ownerless({ cron: "@yearly" }),
+  "schedules.tick": ownerless(),
+
   "users.create": ownerless({ name: "never-made" }),
   "users.get": onUser(),
   "users.list": ownerless(),
@@ -213,6 +249,14 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
 
 function forward(space: string, remote: string) {
   return { space, localPort: 8080, remote, remotePort: 80 };
+}
+
+function yearly(script: string) {
+  return { name: "never-made", cron: "@yearly", script };
+}
+
+function commandIn(space: string) {
+  return { command: { space, command: "true" } };
 }
 
 function upload(space: string) {
