@@ -122,6 +122,13 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
       const { items } = await (await client()).schedules.list({});
       return items.map((schedule) => line(schedule.name, schedule.description));
     }
+    case "run":
+    case "runs": {
+      const { items } = await (await client()).runs.list({});
+      return items.map(({ id, status, script }) =>
+        line(id, `${status} ${script.name ?? script.filename}`),
+      );
+    }
     case "user": {
       const { items } = await (await client()).users.list({});
       return items.map((user) => line(user.name, user.roles.join(",")));

@@ -8,6 +8,8 @@ const { createInterpreter } = await loadFrom(dist, "bench-interpreter");
 const HELLO = 'console.log("hello");';
 const BLOCKING = (count) =>
   `import spaces from "spaces";\nfor (let i = 0; i < ${count}; i += 1) spaces.get_description("s");`;
+const PRINTING = (count) =>
+  `for (let i = 0; i < ${count}; i += 1) console.log("a line that is not short, number " + i);`;
 const PARALLEL = (count) => `import spaces from "spaces/async";
 await Promise.all(Array.from({ length: ${count} }, () => spaces.get_description("s")));`;
 const GROW = `const kept = [];
@@ -25,10 +27,36 @@ function interpreterOf(options) {
 
 const answerAtOnce = async () => ({ description: "x" });
 
-async function runOk(interpreter, source, host = answerAtOnce, limits = {}) {
-  const result = await interpreter.run({ filename: "bench.js", source, host, limits });
+/** Runs a script that must end well. @param dataDir where its run is recorded; not at all if absent */
+async function runOk(interpreter, source, host = answerAtOnce, limits = {}, dataDir = undefined) {
+  const request = { filename: "bench.js", source, host, limits };
+  const result =
+    dataDir === undefined
+      ? await interpreter.run(request)
+      : await runRecorded(interpreter, request, dataDir);
   if (result.exitCode !== 0) throw new Error(`a script failed: ${JSON.stringify(result.error)}`);
   return result;
+}
+
+async function runRecorded(interpreter, request, dataDir) {
+  const [{ RunRecorder }, recorded] = await Promise.all([
+    loadFrom(dist, "bench-recorder"),
+    loadFrom(dist, "bench-recorded-script"),
+  ]);
+  const recorder = RunRecorder.begin(
+    {
+      script: { filename: request.filename, language: "javascript" },
+      ...{ source: request.source, args: [], permissions: {}, limits: {} },
+      ...{ actor: { id: "bench", name: "bench" }, binding: "in-process", trigger: { kind: "api" } },
+    },
+    {
+      dataDir,
+      onTrouble: (message) => {
+        throw new Error(message);
+      },
+    },
+  );
+  return await recorded.runRecorded(interpreter, request, recorder);
 }
 
 /** A host that notes when calls arrive. */
@@ -47,8 +75,17 @@ const ratePerSecond = (times) => ((times.length - 1) / (times.at(-1) - times[0])
 const ONE_WORKER = { minWorkers: 1, maxWorkers: 1 };
 
 answerTasks({
-  hello: ({ count, pauseMs }) =>
-    samplesOf(count, () => runOk(interpreterOf(ONE_WORKER), HELLO), pauseMs),
+  hello: ({ count, pauseMs, dataDir }) =>
+    samplesOf(
+      count,
+      () => runOk(interpreterOf(ONE_WORKER), HELLO, answerAtOnce, {}, dataDir),
+      pauseMs,
+    ),
+
+  printedLines: ({ count, dataDir }) =>
+    samplesOf(1, () =>
+      runOk(interpreterOf(ONE_WORKER), PRINTING(count), answerAtOnce, {}, dataDir),
+    ),
 
   rate: ({ total, workers }) =>
     rateOf(total, workers, () =>
@@ -70,9 +107,9 @@ answerTasks({
   },
 
   /** Microseconds between the arrivals of blocking calls. */
-  async blockingCalls({ count }) {
+  async blockingCalls({ count, dataDir }) {
     const { arrivals, host } = notingHost();
-    await runOk(interpreterOf(ONE_WORKER), BLOCKING(count), host);
+    await runOk(interpreterOf(ONE_WORKER), BLOCKING(count), host, {}, dataDir);
     return differences(arrivals).map((ms) => ms * 1000);
   },
 
