@@ -13,6 +13,7 @@ export interface Candidate {
   readonly id: string;
   readonly attempts: number;
   readonly not_before_ms: number;
+  readonly due_ms: number;
   readonly made_up: number;
   readonly trigger: string;
   readonly scheduleId: string;
@@ -37,6 +38,18 @@ export const RUNNING = sql.lit("running");
 
 const A_NEWER_ONE = "A newer job was due.";
 const ANOTHER_RAN = "Another job of the schedule was still running.";
+
+/** Whether any job's time has come that has not begun. */
+export async function isAnyWaiting(store: Store, now: number): Promise<boolean> {
+  const waiting = await store
+    .selectFrom("jobs")
+    .select("id")
+    .where("status", "=", PENDING)
+    .where("not_before_ms", "<=", now)
+    .limit(1)
+    .executeTakeFirst();
+  return waiting !== undefined;
+}
 
 /**
  * Jobs that may begin now, in an order in which every owner has its turn.
@@ -65,7 +78,7 @@ export async function jobsToBegin(
               over
                 .partitionBy("schedules.owner")
                 // Who lets a new job take the place of an old one wants the new one first.
-                .orderBy(sql`iif(schedules.overlap = 'cancel', jobs.made_up, 0)`)
+                .orderBy(sql`case when schedules.overlap = 'cancel' then jobs.made_up else 0 end`)
                 .orderBy("jobs.not_before_ms")
                 .orderBy("jobs.due_ms")
                 .orderBy("jobs.id"),
@@ -74,7 +87,16 @@ export async function jobsToBegin(
         );
     })
     .selectFrom("waiting")
-    .select(["id", "attempts", "not_before_ms", "made_up", "trigger", "owner", "scheduleId"])
+    .select([
+      "id",
+      "attempts",
+      "due_ms",
+      "not_before_ms",
+      "made_up",
+      "trigger",
+      "owner",
+      "scheduleId",
+    ])
     .orderBy("turn")
     .orderBy("not_before_ms")
     .limit(limit)
@@ -89,10 +111,11 @@ export async function jobsToBegin(
  */
 export async function claim(
   store: Store,
-  { id, attempts }: Candidate,
+  { id, attempts, made_up, due_ms, not_before_ms }: Candidate,
   schedule: ScheduleRow,
   now: number,
 ): Promise<ClaimedJob | undefined> {
+  const lag = Math.max(0, now - (made_up === 1 ? due_ms : not_before_ms));
   let query = store
     .updateTable("jobs")
     .set((set) => ({
@@ -103,10 +126,7 @@ export async function claim(
       cancel_asked: 0,
       ...{ run: null, exit_code: null, error: null, reason: null },
       started_ms: set.fn.coalesce("started_ms", set.val(now)),
-      lag_ms: set.fn.coalesce(
-        "lag_ms",
-        sql<number>`max(0, ${now} - iif(made_up, due_ms, not_before_ms))`,
-      ),
+      lag_ms: set.fn.coalesce("lag_ms", set.val(lag)),
     }))
     .where("id", "=", id)
     .where("status", "=", PENDING)

@@ -12,6 +12,7 @@ import {
   type Candidate,
   claim,
   type EndedJob,
+  isAnyWaiting,
   jobsToBegin,
   renew,
   settleOverlaps,
@@ -57,6 +58,7 @@ export class RunningJobs implements Disposable {
   #filling: Promise<void> | undefined;
   #isWanted = false;
   #isClosed = false;
+  #isDisposed = false;
   #interruption: Stop | undefined;
   #beat: Disposable | undefined;
   #beating: Promise<void> | undefined;
@@ -73,6 +75,8 @@ export class RunningJobs implements Disposable {
   /** Applies the overlap policies to what is due by now, then begins what may begin. */
   async begin(): Promise<void> {
     const { parts, clock, events } = this.#options;
+    // Mostly there is none: then nothing is written, which would keep other processes from it.
+    if (!(await isAnyWaiting(parts.store, clock.now()))) return;
     const { ended, toCancel } = await settleOverlaps(parts.store, clock.now());
     for (const job of ended) events.ended(job);
     if (toCancel.some((id) => this.#running.has(id))) await this.beat();
@@ -92,7 +96,8 @@ export class RunningJobs implements Disposable {
   /** Waits until no job runs here, and none may begin. */
   async idle(): Promise<void> {
     while (this.#running.size > 0 || this.#filling !== undefined) {
-      await this.#filling;
+      // Whoever has it filled is told of a failure.
+      await this.#filling?.catch(() => undefined);
       const running = [...this.#running.values()];
       if (running.length > 0) await Promise.race(running.map(({ done }) => done));
     }
@@ -121,6 +126,7 @@ export class RunningJobs implements Disposable {
   /** Ends the signs of life, and gives up on what could not be written. */
   [Symbol.dispose](): void {
     this.#isClosed = true;
+    this.#isDisposed = true;
     this.#beat?.[Symbol.dispose]();
     for (const { attempt } of this.#running.values()) attempt.giveUp();
   }
@@ -216,7 +222,7 @@ export class RunningJobs implements Disposable {
         // The lease outlives several signs that could not be given.
         .catch((error) => onTrouble(error, "the claims of jobs could not be renewed"))
         .finally(() => {
-          if (!this.#isClosed || this.#running.size > 0) this.#beatLater();
+          if (!this.#isDisposed) this.#beatLater();
         });
     });
   }
