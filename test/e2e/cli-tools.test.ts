@@ -21,7 +21,10 @@ const COMMANDS = [
   ["exec"],
   ...["get", "set", "list"].map((name) => ["fields", name]),
   ...["list", "show", "apply", "delete"].map((name) => ["templates", name]),
-  ...["save", "list", "show", "run", "delete"].map((name) => ["scripts", name]),
+  ...["save", "edit", "import", "rollback", "delete", "list", "show", "history", "diff", "run"].map(
+    (name) => ["scripts", name],
+  ),
+  ["scripts", "test"],
   ...["list", "create", "show", "update", "delete"].map((name) => ["users", name]),
   ...["list", "save", "delete"].map((name) => ["roles", name]),
   ...["create", "list", "revoke"].map((name) => ["tokens", name]),
