@@ -1,15 +1,23 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
+import type { Binding } from "../runtime/bindings/binding.js";
 import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { runRecorded } from "../runtime/bindings/recorded-script.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
 import type { Permission } from "../runtime/contract/permissions.js";
+import type { RunTrigger } from "../runtime/contract/runs.js";
 import type { JsonValue } from "../runtime/contract/values.js";
+import { defaultDataDir } from "../runtime/data-dir.js";
 import type {
   HostCall,
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
+import { localUserName } from "../runtime/local-user.js";
+import { languageOf } from "../runtime/runs/outcome.js";
+import { RunRecorder } from "../runtime/runs/recorder.js";
+import { secretsOfEnv } from "../runtime/runs/secrets.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import {
   reportError,
@@ -34,6 +42,8 @@ export interface RunSettings {
   readonly memoryBytes?: number | undefined;
   readonly input?: unknown;
   readonly permissions: ScriptPermissions;
+  /** What had it run; the command line when absent. */
+  readonly trigger?: RunTrigger | undefined;
 }
 
 /**
@@ -48,12 +58,14 @@ export async function runScript(
   settings: RunSettings,
   command: string,
 ): Promise<number> {
-  const client = () => session.client(settings.driver);
   const ready = await readyToRun(session, script, settings, command);
   if (ready === undefined) return EXIT.ok;
   return script.kind === "native"
     ? runNative(session, script, ready)
-    : runSandboxed(session, script, ready, client);
+    : runSandboxed(session, script, ready, {
+        dataDir: defaultDataDir(),
+        binding: () => session.binding(settings.driver),
+      });
 }
 
 /**
@@ -80,18 +92,24 @@ export async function readyToRun<Settings extends Pick<RunSettings, "args" | "in
   return undefined;
 }
 
-/**
- * Runs a script in the sandbox of this process.
- * @param client what its calls go to, opened at the first one
- */
+/** Where a script that runs in this process is recorded, and what its calls go to. */
+interface RunPlace {
+  /** Absolute path of a data directory. */
+  readonly dataDir: string;
+  /** Called at the first of them. */
+  readonly binding: () => Promise<Binding>;
+}
+
+/** Runs a script in the sandbox of this process. */
 export async function runSandboxed(
   session: Session,
   script: Extract<ScriptSource, { kind: "sandboxed" }>,
   settings: RunSettings,
-  client: () => Promise<Client>,
+  place: RunPlace,
 ): Promise<number> {
   const { output, signal } = session;
   const interpreter = await startInterpreter();
+  const recorder = recorderFor(session, script, settings, place.dataDir);
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -102,14 +120,44 @@ export async function runSandboxed(
     limits: { timeoutMs: settings.timeoutMs, memoryBytes: settings.memoryBytes },
     permissions: settings.permissions,
     moduleSource: script.moduleSource,
-    host: shownToWhoDebugs(output, hostCallFor(client)),
+    host: shownToWhoDebugs(
+      output,
+      hostCallFor(async () => {
+        const binding = await place.binding();
+        recorder.target(binding.kind, binding.url);
+        return binding.clientForRun(recorder.id);
+      }),
+    ),
     onOutput: output.isJson
       ? undefined
       : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
     signal,
   };
-  const result = await interpreter.run(request);
-  return showResult(session, result);
+  const result = await runRecorded(interpreter, request, recorder);
+  return showResult(session, result, recorder.id);
+}
+
+/** Begins the record of a run, on this machine wherever its calls go. */
+function recorderFor(
+  { output }: Session,
+  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  { args, input, space, permissions, timeoutMs, memoryBytes, trigger }: RunSettings,
+  dataDir: string,
+): RunRecorder {
+  const { filename, source, stored } = script;
+  const name = localUserName();
+  return RunRecorder.begin(
+    {
+      script: { ...stored, filename, language: languageOf(filename) },
+      ...{ source, input, space, permissions, args },
+      secrets: secretsOfEnv(process.env, permissions.env),
+      actor: { id: name, name },
+      binding: "in-process",
+      trigger: trigger ?? { kind: "cli" },
+      limits: { timeoutMs, memoryBytes },
+    },
+    { dataDir, onTrouble: (message) => output.note(printableLines(message)) },
+  );
 }
 
 /** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
@@ -124,7 +172,7 @@ function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   };
 }
 
-function showResult(session: Session, result: ScriptResult): number {
+function showResult(session: Session, result: ScriptResult, run: string): number {
   const { output } = session;
   const { error } = result;
   if (output.isJson) {
@@ -134,6 +182,7 @@ function showResult(session: Session, result: ScriptResult): number {
       output: text,
       truncated,
       durationMs,
+      run,
       error: error && scriptErrorJson(error),
     });
   } else if (error !== undefined && session.stopCode === undefined) {

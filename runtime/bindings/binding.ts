@@ -6,6 +6,13 @@ import type { Attachment, AttachOptions, AttachTarget } from "./attachment.js";
 export interface Binding extends AsyncDisposable {
   readonly kind: "in-process" | "remote";
   readonly client: Client;
+  /** The server, of `remote`. */
+  readonly url?: string | undefined;
+  /**
+   * The client for the script of a run that is recorded in this process: what it has run in turn is
+   * known to be the run's.
+   */
+  clientForRun(run: string): Client;
   /**
    * Attaches to a process of a space. @throws SpacesError `PROCESS_NOT_FOUND`, `SPACE_NOT_RUNNING`
    */

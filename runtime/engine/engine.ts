@@ -23,6 +23,7 @@ import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
 import { RunRecords } from "./run-records.js";
+import { RunRetention } from "./run-retention.js";
 import { Runs } from "./runs.js";
 import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
@@ -58,6 +59,7 @@ export class Engine implements AsyncDisposable {
   readonly storedScripts: StoredScripts;
   readonly scripts: Scripts;
   readonly runs: Runs;
+  readonly runRetention: RunRetention;
   readonly background: Background;
   readonly forwards: Forwards;
   readonly identity: Identity;
@@ -88,6 +90,7 @@ export class Engine implements AsyncDisposable {
     this.background = new Background(parts, this.#connections, this.fields, activity);
     this.storedScripts = new StoredScripts(parts.store);
     const records = new RunRecords(parts.store, parts.dataDir);
+    this.runRetention = new RunRetention(parts.store, records, parts.runLimits);
     const starter = new ScriptStarter({
       parts,
       fields: this.fields,
@@ -124,6 +127,7 @@ export class Engine implements AsyncDisposable {
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
+    engine.runRetention.tidyBehind();
     return engine;
   }
 
@@ -131,6 +135,7 @@ export class Engine implements AsyncDisposable {
     await this.runs[Symbol.asyncDispose]();
     this.identity[Symbol.dispose]();
     await this.expiry.settle();
+    await this.runRetention.settle();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

@@ -50,6 +50,11 @@ export class RunsDirectory {
     return join(this.#root, ".swept");
   }
 
+  /** Whether anything was ever recorded. */
+  get exists(): boolean {
+    return lstatSync(this.#root, { throwIfNoEntry: false })?.isDirectory() === true;
+  }
+
   /** Where the journal of a run is while no index has it. */
   journalOf(id: string): string {
     return join(this.#root, `${id}.jsonl`);
@@ -122,6 +127,11 @@ export class RunsDirectory {
   /** The ids of the runs whose journals no index has, the oldest first. */
   waiting(): string[] {
     return idsIn(this.#root);
+  }
+
+  /** The ids of the runs whose journals the index has, or had once. */
+  kept(): string[] {
+    return idsIn(this.keptDir);
   }
 
   /** Says that the index has the journal of an ended run. */

@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import type { RunLimits } from "../runs/limits.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
 import { ConnectionGuard } from "./connections.js";
@@ -39,6 +40,8 @@ export interface ServerOptions {
   readonly allowOrigins?: readonly string[] | undefined;
   /** Other values for some of `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
+  /** Other values for some of `RUN_LIMITS`. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
   /** Nothing is logged when absent. */
   readonly log?: ServerLog | undefined;
 }
@@ -80,6 +83,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     dataDir: options.dataDir,
     driver: options.driver,
     publicUrl: options.publicUrl,
+    runLimits: options.runLimits,
+    onTrouble: (message) => options.log?.warn(message),
   });
   try {
     const bound = await bind(http, { host: address, port, socket });
@@ -134,6 +139,7 @@ async function serve(
     [
       { name: "expired spaces", run: () => host.engine.expiry.sweep() },
       { name: "kept answers", run: () => parts.answers.sweep() },
+      { name: "records of runs", run: () => host.engine.runRetention.tidy() },
     ],
     limits.upkeepMs,
     log,
