@@ -326,6 +326,23 @@ describe.each(["this machine", "a server"])("stored scripts on %s", (where) => {
     expect(JSON.parse((await cli.run(["list", "--json"], { env })).stdout)).toEqual({ items: [] });
   });
 
+  it("are tested until a signal ends that, with nothing left behind", async () => {
+    const temp = join(cli.home, "signal-temp");
+    await mkdir(temp, { recursive: true });
+    const file = await cli.write(
+      "waits.ts",
+      'import { sleep } from "runtime"; console.log("on"); sleep(600);',
+    );
+    const running = cli.start(["scripts", "test", file, "--space", "dev"], {
+      env: { ...env, TMPDIR: temp },
+    });
+    await running.printed("on\n");
+    expect(await readdir(temp)).toHaveLength(1);
+    running.child.kill("SIGTERM");
+    expect(await running.ended).toMatchObject({ code: 143, stdout: "on\n" });
+    expect(await readdir(temp)).toEqual([]);
+  });
+
   it("are saved by many processes at once, each as a version of its own", async () => {
     const results = await Promise.all(
       Array.from({ length: 6 }, (_, n) =>
