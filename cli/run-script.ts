@@ -1,5 +1,4 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
-import type { Binding } from "../runtime/bindings/binding.js";
 import { hostCallFor } from "../runtime/bindings/host-call.js";
 import { runRecorded } from "../runtime/bindings/recorded-script.js";
 import type { Client } from "../runtime/contract/contract.js";
@@ -64,7 +63,11 @@ export async function runScript(
     ? runNative(session, script, ready)
     : runSandboxed(session, script, ready, {
         dataDir: defaultDataDir(),
-        binding: () => session.binding(settings.driver),
+        client: async (recorder) => {
+          const binding = await session.binding(settings.driver);
+          recorder.target(binding.kind, binding.url);
+          return binding.clientForRun(recorder.id);
+        },
       });
 }
 
@@ -92,24 +95,24 @@ export async function readyToRun<Settings extends Pick<RunSettings, "args" | "in
   return undefined;
 }
 
-/** Where a script that runs in this process is recorded, and what its calls go to. */
-interface RunPlace {
-  /** Absolute path of a data directory. */
+/** What a script of this process has to do with. */
+interface ScriptTarget {
+  /** What its calls go to; opened at the first one, so that a script without calls opens no store. */
+  readonly client: (recorder: RunRecorder) => Promise<Client>;
+  /** Absolute path of the data directory that its run is recorded in. */
   readonly dataDir: string;
-  /** Called at the first of them. */
-  readonly binding: () => Promise<Binding>;
 }
 
-/** Runs a script in the sandbox of this process. */
+/** Runs a script in the sandbox of this process, and records it. */
 export async function runSandboxed(
   session: Session,
   script: Extract<ScriptSource, { kind: "sandboxed" }>,
   settings: RunSettings,
-  place: RunPlace,
+  { client, dataDir }: ScriptTarget,
 ): Promise<number> {
   const { output, signal } = session;
   const interpreter = await startInterpreter();
-  const recorder = recorderFor(session, script, settings, place.dataDir);
+  const recorder = recorderFor(session, script, settings, dataDir);
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -122,11 +125,7 @@ export async function runSandboxed(
     moduleSource: script.moduleSource,
     host: shownToWhoDebugs(
       output,
-      hostCallFor(async () => {
-        const binding = await place.binding();
-        recorder.target(binding.kind, binding.url);
-        return binding.clientForRun(recorder.id);
-      }),
+      hostCallFor(() => client(recorder)),
     ),
     onOutput: output.isJson
       ? undefined

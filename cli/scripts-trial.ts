@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Binding } from "../runtime/bindings/binding.js";
+import type { Client } from "../runtime/contract/contract.js";
 import { EXIT } from "./exit-codes.js";
 import { readTextFile } from "./read-input.js";
 import { readyToRun, runSandboxed, runStored } from "./run-script.js";
@@ -42,14 +42,13 @@ export async function testScript(
   if (ready === undefined) return EXIT.ok;
   const source = native?.source ?? (await sourceOf(session, script));
   await using trial = await openTrial();
-  const { binding, dataDir } = trial;
-  const { client } = binding;
+  const { client, dataDir } = trial;
   if (ready.space !== undefined) {
     await client.spaces.create({ name: ready.space });
     await client.spaces.start({ space: ready.space });
   }
   if (script.kind === "sandboxed") {
-    return await runSandboxed(session, script, ready, { dataDir, binding: async () => binding });
+    return await runSandboxed(session, script, ready, { client: async () => client, dataDir });
   }
   await client.scripts.save({ script: "test", source, inputs: script.inputs });
   return await runStored(session, client, { name: "test" }, ready);
@@ -71,20 +70,17 @@ async function sourceOf(session: Session, script: ScriptSource): Promise<string>
   return (await client.scripts.get({ script: script.name }, { signal: session.signal })).source;
 }
 
-interface Trial extends AsyncDisposable {
-  readonly binding: Binding;
-  readonly dataDir: string;
-}
-
 /** An empty virtual engine in a temporary directory; disposing removes both. */
-async function openTrial(): Promise<Trial> {
+async function openTrial(): Promise<
+  AsyncDisposable & { readonly client: Client; readonly dataDir: string }
+> {
   const { openInProcess } = await import("../runtime/bindings/in-process.js");
   const dataDir = await mkdtemp(join(tmpdir(), "spaces-trial-"));
   const remove = () => rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   try {
     const binding = await openInProcess({ dataDir, driver: "virtual" });
     return {
-      binding,
+      client: binding.client,
       dataDir,
       async [Symbol.asyncDispose]() {
         await binding[Symbol.asyncDispose]();

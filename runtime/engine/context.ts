@@ -19,6 +19,8 @@ export interface CallContext {
   readonly local: boolean;
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
+  /** By what the call came, for the records of runs; `api` when absent. */
+  readonly via?: "cli" | "mcp" | undefined;
   /** The run whose script makes the call. */
   readonly run?: string | undefined;
 }

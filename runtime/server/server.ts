@@ -12,6 +12,7 @@ import { takeRequests, WorkUnderWay } from "./intake.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { bind, makeHttpServer, type TlsFiles } from "./listening.js";
 import { createLog, type ServerLog } from "./log.js";
+import { McpEndpoint } from "./mcp-endpoint.js";
 import { Metrics } from "./metrics.js";
 import { isLoopback, Origins } from "./origins.js";
 import type { ServerParts } from "./parts.js";
@@ -110,6 +111,8 @@ async function serve(
   const { store, secrets } = host.engine.parts;
   const connections = new ConnectionGuard(limits.connections, limits.headersMs, limits.pipelined);
   let draining = false;
+  const admission = new Admission(limits);
+  const mcp = new McpEndpoint({ host, limits, admission, log });
   const parts: ServerParts = {
     host,
     auth: options.auth,
@@ -123,10 +126,15 @@ async function serve(
       allowOrigins: options.allowOrigins ?? [],
       publicUrl: options.publicUrl,
     }),
-    admission: new Admission(limits),
+    admission,
     answers: new KeptAnswers(store, secrets, limits.keptAnswerMs),
     connections,
-    metrics: new Metrics({ store, connections: () => connections.count }),
+    mcp,
+    metrics: new Metrics({
+      store,
+      connections: () => connections.count,
+      mcpSessions: () => mcp.count,
+    }),
     log,
     isDraining: () => draining,
   };
@@ -151,6 +159,7 @@ async function serve(
     http.close();
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
+    mcp.endStreams();
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -158,6 +167,7 @@ async function serve(
     connections.closeAll();
     http.closeAllConnections();
     await closed;
+    await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
     await host[Symbol.asyncDispose]();
   };

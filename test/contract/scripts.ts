@@ -212,6 +212,33 @@ console.log(JSON.stringify(input));`,
       expect(await client().runs.wait({ run: again.id })).toMatchObject({ status: "succeeded" });
     });
 
+    it("reads the header of a source that is not stored, and gives it libs as well", async () => {
+      await client().scripts.save({
+        script: "lib-two",
+        source: "export const two = 2;",
+        kind: "lib",
+      });
+      const source = `/*---
+inputs: {n: {type: integer, default: 20}}
+---*/
+import { input } from "runtime";
+import { two } from "./lib-two.ts";
+console.log(two + input.n);`;
+      const printed = async (input?: { n: number }) => {
+        const { id } = await client().runs.start({ source, ...(input && { input }) });
+        await client().runs.wait({ run: id });
+        const events = await client().runs.follow({ run: id });
+        let text = "";
+        for await (const event of events) if (event.type === "stdout") text += event.text;
+        return text;
+      };
+      expect(await printed()).toBe("22\n");
+      expect(await printed({ n: 40 })).toBe("42\n");
+      await fails("INVALID_INPUT", client().runs.start({ source, input: { m: 1 } }));
+      await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: lib\n---*/\n1" }));
+      await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: odd\n---*/\n1" }));
+    });
+
     it("tells where an import led to nothing", async () => {
       await client().scripts.save({ script: "no-lib", source: "1" });
       const imported = async (path: string) => {

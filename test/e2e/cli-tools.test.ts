@@ -186,6 +186,13 @@ describe("completion", () => {
     expect(await ask("--j")).toEqual(["--json", ""]);
     expect(await ask("run", "")).toContain(":files");
     expect(await ask("exec", "alpha", "--", "")).toEqual([""]);
+    await cli.run(["scripts", "save", "-", "--name", "beta"], { input: "1" });
+    expect(await ask("scripts", "edit", "b")).toEqual(["beta", ""]);
+    expect(await ask("scripts", "test", "b")).toEqual(["beta", ":files", ""]);
+    expect(await ask("scripts", "diff", "beta", "")).toEqual([":files", ""]);
+    expect(await ask("scripts", "save", "--kind", "")).toEqual(["script", "lib", ""]);
+    expect(await ask("scripts", "import", "")).toEqual([":files", ""]);
+    await cli.run(["scripts", "delete", "beta"]);
     expect(await ask("nonsense", "")).toEqual([""]);
     await cli.json(["delete", "alpha"]);
   });

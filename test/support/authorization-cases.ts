@@ -18,6 +18,8 @@ export interface Belongings {
   /** Name of a script that only the other owner has. */
   readonly theirScript: string;
   readonly ownScript: string;
+  /** Id of a run of the other owner's. */
+  readonly theirRun: string;
   /** Id of a token of the other owner's. */
   readonly theirToken: string;
   /** Id or name of the other owner. */
@@ -60,6 +62,12 @@ function onProcess(more: Readonly<Record<string, unknown>> = {}): AuthorizationC
 function onScript(): AuthorizationCase {
   const input = ({ theirScript }: Belongings) => ({ script: theirScript });
   return { input, reaches: (all) => [{ input: input(all), code: "SCRIPT_NOT_FOUND" }] };
+}
+
+/** A procedure on one run. */
+function onRun(more: Readonly<Record<string, unknown>> = {}): AuthorizationCase {
+  const input = ({ theirRun }: Belongings) => ({ run: theirRun, ...more });
+  return { input, reaches: (all) => [{ input: input(all), code: "RUN_NOT_FOUND" }] };
 }
 
 /** A procedure whose input names nothing that has an owner. */
@@ -158,6 +166,22 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
       { input: { script: ownScript, space: theirs }, code: "SPACE_NOT_FOUND" },
     ],
   },
+
+  "runs.start": {
+    input: ({ theirScript }) => ({ script: theirScript }),
+    reaches: ({ theirs, theirScript, ownScript }) => [
+      { input: { script: theirScript }, code: "SCRIPT_NOT_FOUND" },
+      { input: { script: ownScript, space: theirs }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "runs.list": listing("id"),
+  "runs.get": onRun(),
+  "runs.calls": onRun(),
+  "runs.follow": onRun({ now: true }),
+  "runs.wait": onRun({ timeoutMs: 100 }),
+  "runs.cancel": onRun(),
+  "runs.rerun": onRun(),
+  "runs.delete": onRun(),
 
   "users.create": ownerless({ name: "never-made" }),
   "users.get": onUser(),
