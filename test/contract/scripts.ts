@@ -221,19 +221,15 @@ console.log(JSON.stringify(input));`,
       const source = `/*---
 inputs: {n: {type: integer, default: 20}}
 ---*/
-import { input } from "runtime";
+import { exit, input } from "runtime";
 import { two } from "./lib-two.ts";
-console.log(two + input.n);`;
-      const printed = async (input?: { n: number }) => {
+exit(two + input.n);`;
+      const exitCode = async (input?: { n: number }) => {
         const { id } = await client().runs.start({ source, ...(input && { input }) });
-        await client().runs.wait({ run: id });
-        const events = await client().runs.follow({ run: id });
-        let text = "";
-        for await (const event of events) if (event.type === "stdout") text += event.text;
-        return text;
+        return (await client().runs.wait({ run: id })).exitCode;
       };
-      expect(await printed()).toBe("22\n");
-      expect(await printed({ n: 40 })).toBe("42\n");
+      expect(await exitCode()).toBe(22);
+      expect(await exitCode({ n: 40 })).toBe(42);
       await fails("INVALID_INPUT", client().runs.start({ source, input: { m: 1 } }));
       await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: lib\n---*/\n1" }));
       await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: odd\n---*/\n1" }));
