@@ -212,6 +212,29 @@ console.log(JSON.stringify(input));`,
       expect(await client().runs.wait({ run: again.id })).toMatchObject({ status: "succeeded" });
     });
 
+    it("reads the header of a source that is not stored, and gives it libs as well", async () => {
+      await client().scripts.save({
+        script: "lib-two",
+        source: "export const two = 2;",
+        kind: "lib",
+      });
+      const source = `/*---
+inputs: {n: {type: integer, default: 20}}
+---*/
+import { exit, input } from "runtime";
+import { two } from "./lib-two.ts";
+exit(two + input.n);`;
+      const exitCode = async (input?: { n: number }) => {
+        const { id } = await client().runs.start({ source, ...(input && { input }) });
+        return (await client().runs.wait({ run: id })).exitCode;
+      };
+      expect(await exitCode()).toBe(22);
+      expect(await exitCode({ n: 40 })).toBe(42);
+      await fails("INVALID_INPUT", client().runs.start({ source, input: { m: 1 } }));
+      await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: lib\n---*/\n1" }));
+      await fails("INVALID_INPUT", client().runs.start({ source: "/*---\nkind: odd\n---*/\n1" }));
+    });
+
     it("tells where an import led to nothing", async () => {
       await client().scripts.save({ script: "no-lib", source: "1" });
       const imported = async (path: string) => {

@@ -29,9 +29,9 @@ describe.each(["this machine", "a server"])("stored scripts on %s", (where) => {
     cli = await CliHome.make();
     if (where === "this machine") return;
     server = await openServer({ dataDir: join(cli.home, "data"), driver: "virtual", port: 0 });
-    // Whoever took the local engine by mistake would find no place for it.
+    // Whoever took the local engine by mistake would find nothing there.
     env = {
-      SPACES_HOME: "/nonexistent",
+      SPACES_HOME: join(cli.home, "elsewhere"),
       SPACES_DRIVER: undefined,
       SPACES_URL: server.url,
       SPACES_TOKEN: server.adminToken,
@@ -236,7 +236,7 @@ describe.each(["this machine", "a server"])("stored scripts on %s", (where) => {
     expect(await keptText(killed.stderr)).toBe("half\n");
     expect(await readdir(temp)).toHaveLength(3);
     expect(await edit("exit 1; true")).toMatchObject({ code: 1, stdout: "" });
-    expect(await edit("/nonexistent/editor")).toMatchObject({ code: 1, stdout: "" });
+    expect(await edit(join(temp, "no-editor"))).toMatchObject({ code: 1, stdout: "" });
     expect(await readdir(temp)).toHaveLength(3);
     expect(await good("show", "kept")).toBe("console.log(1);\n");
   });
@@ -324,6 +324,23 @@ describe.each(["this machine", "a server"])("stored scripts on %s", (where) => {
     expect(await test("no-such-script")).toMatchObject({ code: 1 });
     expect(await readdir(temp)).toEqual([]);
     expect(JSON.parse((await cli.run(["list", "--json"], { env })).stdout)).toEqual({ items: [] });
+  });
+
+  it("are tested until a signal ends that, with nothing left behind", async () => {
+    const temp = join(cli.home, "signal-temp");
+    await mkdir(temp, { recursive: true });
+    const file = await cli.write(
+      "waits.ts",
+      'import { sleep } from "runtime"; console.log("on"); sleep(600);',
+    );
+    const running = cli.start(["scripts", "test", file, "--space", "dev"], {
+      env: { ...env, TMPDIR: temp },
+    });
+    await running.printed("on\n");
+    expect(await readdir(temp)).toHaveLength(1);
+    running.child.kill("SIGTERM");
+    expect(await running.ended).toMatchObject({ code: 143, stdout: "on\n" });
+    expect(await readdir(temp)).toEqual([]);
   });
 
   it("are saved by many processes at once, each as a version of its own", async () => {
@@ -418,7 +435,7 @@ describe("spaces scripts import", () => {
     expect(await cli.run(["scripts", "import", join(directory, "one.ts")])).toMatchObject({
       code: 2,
     });
-    expect(await cli.run(["scripts", "import", "/nonexistent"])).toMatchObject({ code: 2 });
+    expect(await cli.run(["scripts", "import", join(directory, "no")])).toMatchObject({ code: 2 });
     await mkdir(join(directory, "empty"));
     expect(await cli.run(["scripts", "import", join(directory, "empty")])).toMatchObject({
       ...{ code: 0, stdout: "", stderr: expect.stringContaining("There are no scripts in ") },
