@@ -52,8 +52,16 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
   return await openInProcess({
     dataDir: options.dataDir === undefined ? defaultDataDir() : resolve(options.dataDir),
     driver: config.driver?.value,
+    webhookHosts: webhookHostsFrom(process.env),
     onProgress: options.onProgress,
   });
+}
+
+/** The hosts that `SPACES_WEBHOOK_HOSTS` lets webhooks reach, separated by commas. */
+export function webhookHostsFrom({ SPACES_WEBHOOK_HOSTS = "" }: NodeJS.ProcessEnv): string[] {
+  return SPACES_WEBHOOK_HOSTS.split(",")
+    .map((host) => host.trim())
+    .filter((host) => host !== "");
 }
 
 /** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */

@@ -227,7 +227,9 @@ export function createRouter(engine: Engine) {
       preview: os.schedules.preview.handler(async ({ input: { cron, timezone, count } }) => ({
         times: (await engine.schedules()).preview(cron, timezone, count),
       })),
-      tick: os.schedules.tick.handler(later),
+      tick: os.schedules.tick.handler(async ({ context, input, signal }) => ({
+        items: await (await engine.schedules()).tick(context, input.schedule, { signal }),
+      })),
     },
     files: {
       archive: os.files.archive.handler(later),

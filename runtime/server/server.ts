@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import { Scheduler } from "../engine/schedules/scheduler.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
 import { ConnectionGuard } from "./connections.js";
@@ -142,12 +143,24 @@ async function serve(
     log,
   );
 
+  const schedules = await host.engine.schedules();
+  const scheduler = new Scheduler({
+    notifier: schedules.notifier,
+    parts: host.engine.parts,
+    scripts: host.engine.scripts,
+    events: parts.metrics.jobs,
+    onTrouble: (err, what) => log.error({ err }, what),
+  });
+  schedules.listen(() => scheduler.wake());
+  scheduler.start();
+
   const close = async (deadlineMs: number): Promise<void> => {
     draining = true;
     const closed = once(http, "close");
     http.close();
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
+    const drained = scheduler.drain(deadlineMs);
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -156,6 +169,7 @@ async function serve(
     http.closeAllConnections();
     await closed;
     await upkeep[Symbol.asyncDispose]();
+    await drained;
     await host[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | undefined;

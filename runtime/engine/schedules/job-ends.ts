@@ -56,7 +56,7 @@ export async function endAttempt(
   const values = {
     holder: null,
     renewed_ms: null,
-    run: run ?? null,
+    ...(run === undefined ? {} : { run }),
     exit_code: exitCode ?? null,
     error: error === undefined ? null : JSON.stringify(error),
     reason: reason ?? null,

@@ -12,8 +12,20 @@ import type { JobRow, ScheduleRow, Tables } from "../../store/tables.js";
 export interface Candidate {
   readonly id: string;
   readonly attempts: number;
+  readonly not_before_ms: number;
+  readonly made_up: number;
+  readonly trigger: string;
   readonly scheduleId: string;
   readonly owner: string;
+}
+
+interface BeginRequest {
+  readonly now: number;
+  /** Whose; everybody's when absent. */
+  readonly owner: string | undefined;
+  /** Id of the only schedule whose jobs are meant. */
+  readonly schedule?: string | undefined;
+  readonly limit: number;
 }
 
 /** A job that this process runs, with its schedule as it was at that moment. */
@@ -41,7 +53,7 @@ const ANOTHER_RAN = "Another job of the schedule was still running.";
  */
 export async function jobsToBegin(
   store: Store,
-  { now, owner, limit }: { now: number; owner: string | undefined; limit: number },
+  { now, owner, schedule, limit }: BeginRequest,
 ): Promise<Candidate[]> {
   return await store
     .with("waiting", (db) => {
@@ -52,9 +64,10 @@ export async function jobsToBegin(
         .where("jobs.not_before_ms", "<=", now)
         .where((where) => where.or([where("overlap", "=", "allow"), where.not(hasActive(where))]));
       if (owner !== undefined) query = query.where("schedules.owner", "=", owner);
+      if (schedule !== undefined) query = query.where("schedules.id", "=", schedule);
       return query
-        .select(["jobs.id", "jobs.attempts", "jobs.not_before_ms", "schedules.owner"])
-        .select("schedules.id as scheduleId")
+        .select(["jobs.id", "jobs.attempts", "jobs.not_before_ms", "jobs.made_up", "jobs.trigger"])
+        .select(["jobs.due_ms", "schedules.owner", "schedules.id as scheduleId"])
         .select((select) =>
           select.fn
             .agg<number>("row_number")
@@ -69,7 +82,7 @@ export async function jobsToBegin(
         );
     })
     .selectFrom("waiting")
-    .select(["id", "attempts", "owner", "scheduleId"])
+    .select(["id", "attempts", "not_before_ms", "made_up", "trigger", "owner", "scheduleId"])
     .orderBy("turn")
     .orderBy("not_before_ms")
     .limit(limit)
@@ -78,20 +91,16 @@ export async function jobsToBegin(
 
 /**
  * Claims a job for this process.
+ * @param schedule the job's
  * @returns the job, or undefined where another process was faster, or where another job of a schedule
  *   that has one at a time has begun
  */
 export async function claim(
   store: Store,
-  { id, attempts, scheduleId }: Candidate,
+  { id, attempts }: Candidate,
+  schedule: ScheduleRow,
   now: number,
 ): Promise<ClaimedJob | undefined> {
-  const schedule = await store
-    .selectFrom("schedules")
-    .selectAll()
-    .where("id", "=", scheduleId)
-    .executeTakeFirst();
-  if (schedule === undefined) return undefined;
   let query = store
     .updateTable("jobs")
     .set((set) => ({
@@ -100,7 +109,7 @@ export async function claim(
       holder: PROCESS_IDENTITY,
       renewed_ms: now,
       cancel_asked: 0,
-      reason: null,
+      ...{ run: null, exit_code: null, error: null, reason: null },
       started_ms: set.fn.coalesce("started_ms", set.val(now)),
       lag_ms: set.fn.coalesce(
         "lag_ms",

@@ -12,8 +12,8 @@ import { DueTimes } from "./due-times.js";
 import { notification } from "./job-ends.js";
 import { type Decision, decide } from "./missed.js";
 import type { EndedJob } from "./open-jobs.js";
-import { MOST_WAITING, waitingOf } from "./schedules.js";
 import { type StoredSpec, specOf } from "./sealed-spec.js";
+import { MOST_WAITING, waitingOf } from "./waiting.js";
 
 /** Schedules that are looked at together, and how long the event loop may wait for that. */
 const BATCH = 100;
@@ -27,6 +27,8 @@ interface PlannerOptions {
   readonly clock: Clock;
   /** Whose schedules; everybody's when absent. */
   readonly owner: string | undefined;
+  /** Id of the only schedule that is planned. */
+  readonly schedule?: string | undefined;
   /** A due time that is found later than this was missed. Milliseconds. */
   readonly graceMs: number;
   /** From 0 to 1. */
@@ -76,9 +78,10 @@ export class Planner {
   }
 
   async #due(now: number): Promise<ScheduleRow[]> {
-    const { store, owner } = this.#options;
+    const { store, owner, schedule } = this.#options;
     let query = store.selectFrom("schedules").selectAll().where("next_due_ms", "<=", now);
     if (owner !== undefined) query = query.where("owner", "=", owner);
+    if (schedule !== undefined) query = query.where("id", "=", schedule);
     return await query.orderBy("next_due_ms").limit(BATCH).execute();
   }
 

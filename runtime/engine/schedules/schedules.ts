@@ -10,21 +10,35 @@ import type { Job, JobStatus, Schedule, ScheduleSpec } from "../../contract/sche
 import { isDuplicate } from "../../store/errors.js";
 import type { Store } from "../../store/store.js";
 import type { ScheduleRow, Tables } from "../../store/tables.js";
-import { type CallContext, type EngineParts, requirePermission } from "../context.js";
+import {
+  type CallContext,
+  type CallOptions,
+  type EngineParts,
+  requirePermission,
+} from "../context.js";
 import { within } from "../identity/principals.js";
 import { inOrder } from "../identity/role-set.js";
 import { requireUser } from "../identity/user-rows.js";
+import type { Processes } from "../processes.js";
+import type { ScriptStarts } from "./attempt.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
+import { Notifications } from "./notifications.js";
+import type { Notifier } from "./notifier.js";
 import { NEEDED } from "./runnable-actor.js";
 import { type ParsedSchedule, parseSchedules, placed, requireTimes } from "./schedule-file.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, sealed, specOf } from "./sealed-spec.js";
 import { ProblemFinder, requireTargets, targetsOf } from "./targets.js";
+import { tick } from "./tick.js";
+import { MOST_WAITING, waitingOf } from "./waiting.js";
 
-/** Jobs of one schedule that may wait at once, however they came to. */
-export const MOST_WAITING = 1_000;
+interface SchedulesParts {
+  readonly parts: EngineParts;
+  readonly scripts: ScriptStarts;
+  readonly processes: Processes;
+}
 
 interface Applied {
   readonly name: string;
@@ -41,12 +55,19 @@ interface HistoryRequest {
 
 export class Schedules {
   readonly #parts: EngineParts;
+  readonly #scripts: ScriptStarts;
+  readonly #processes: Processes;
   readonly #clock: Clock;
+  /** Tells of jobs that did not go well. */
+  readonly notifier: Notifier;
   readonly #listeners = new Set<() => void>();
 
-  constructor({ parts }: { readonly parts: EngineParts }, clock: Clock = systemClock) {
+  constructor({ parts, scripts, processes }: SchedulesParts, clock: Clock = systemClock) {
     this.#parts = parts;
+    this.#scripts = scripts;
+    this.#processes = processes;
     this.#clock = clock;
+    this.notifier = new Notifications(parts, processes, { clock });
   }
 
   /** Calls back when there may be a job to run at once, or one to end. Disposing ends that. */
@@ -121,7 +142,10 @@ export class Schedules {
   async apply(context: CallContext, source: string, filename: string): Promise<Applied[]> {
     const parsed = parseSchedules(source, filename);
     const applied = await this.#parts.store.transaction().execute(async (store) => {
-      const within = new Schedules({ parts: { ...this.#parts, store } }, this.#clock);
+      const within = new Schedules(
+        { parts: { ...this.#parts, store }, scripts: this.#scripts, processes: this.#processes },
+        this.#clock,
+      );
       const results: Applied[] = [];
       for (const each of parsed) {
         requireTimes(each);
@@ -237,6 +261,27 @@ export class Schedules {
     return times;
   }
 
+  /**
+   * Runs the actor's jobs that are due, waits for their end, and tells of what did not go well.
+   * @param only the name of a schedule, where no other's jobs are to run
+   * @throws SpacesError `SCHEDULE_NOT_FOUND`
+   * @returns the jobs that have ended, or that wait for another attempt, the oldest first
+   */
+  async tick(
+    { actor }: CallContext,
+    only: string | undefined,
+    { signal }: CallOptions,
+  ): Promise<Job[]> {
+    const parts = this.#parts;
+    const schedule =
+      only === undefined ? undefined : (await findSchedule(parts.store, actor.id, only)).id;
+    const onTrouble = (error: unknown, what: string): void =>
+      parts.onTrouble(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    const options = { parts, scripts: this.#scripts, clock: this.#clock, onTrouble };
+    const whose = { owner: actor.id, schedule, notifier: this.notifier };
+    return await tick({ ...options, ...whose }, { signal });
+  }
+
   /** Changes a row unless another change comes in between; then that one is looked at first. */
   async #change(
     context: CallContext,
@@ -325,17 +370,6 @@ export class Schedules {
 async function inTransaction(store: Store, act: (store: Store) => Promise<void>): Promise<void> {
   if (store.isTransaction) await act(store);
   else await store.transaction().execute(act);
-}
-
-/** How many jobs of a schedule wait for their first attempt. */
-export async function waitingOf(store: Store, scheduleId: string): Promise<number> {
-  const { count } = await store
-    .selectFrom("jobs")
-    .select((select) => select.fn.countAll<number>().as("count"))
-    .where("schedule_id", "=", scheduleId)
-    .where("status", "=", "pending")
-    .executeTakeFirstOrThrow();
-  return count;
 }
 
 /** The entries that are not undefined. */
