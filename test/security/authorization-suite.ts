@@ -58,6 +58,12 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
     }
     await owner.scripts.save({ script: "their-script", source: "console.log(1)" });
     await intruder.scripts.save({ script: "own-script", source: "console.log(1)" });
+    for (const [client, name, script] of [
+      [owner, "their-schedule", "their-script"],
+      [intruder, "own-schedule", "own-script"],
+    ] as const) {
+      await client.schedules.add({ name, cron: "@yearly", script });
+    }
     spaceId = (await owner.spaces.get({ space: "theirs" })).id;
     const theirToken = await owner.tokens.create({ name: "spare" });
     ownerId = theirToken.user.id;
@@ -66,6 +72,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       mine: "mine",
       theirScript: "their-script",
       ownScript: "own-script",
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: theirToken.id,
       theirUser: "owner",
     };
@@ -92,6 +100,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       mine: "mine",
       theirScript: "their-script",
       ownScript: "own-script",
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: "tok_1",
       theirUser: "owner",
     };
@@ -153,7 +163,7 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
   it("leaves what belongs to others out of lists", async () => {
     const lists = procedures.filter(({ name }) => caseOf(name).listed !== undefined);
     expect(lists.length).toBeGreaterThan(0);
-    const marks = ["theirs", "their-script", belongings.theirToken];
+    const marks = ["theirs", "their-script", "their-schedule", belongings.theirToken];
     for (const { name } of lists) {
       const { input, listed } = caseOf(name);
       const [seen, known] = await Promise.all(

@@ -74,6 +74,8 @@ export async function jobsToBegin(
             .over((over) =>
               over
                 .partitionBy("schedules.owner")
+                // Who lets a new job take the place of an old one wants the new one first.
+                .orderBy(sql`iif(schedules.overlap = 'cancel', jobs.made_up, 0)`)
                 .orderBy("jobs.not_before_ms")
                 .orderBy("jobs.due_ms")
                 .orderBy("jobs.id"),
