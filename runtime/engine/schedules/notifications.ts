@@ -10,7 +10,7 @@ import { type EngineParts, requirePermission } from "../context.js";
 import { hideHostPaths } from "../host-paths.js";
 import { presentActor } from "../identity/present-actor.js";
 import type { Processes } from "../processes.js";
-import type { Clock } from "./clock.js";
+import { type Clock, systemClock } from "./clock.js";
 import { jobOf } from "./job-rows.js";
 import type { DeliverOptions, Notifier } from "./notifier.js";
 import { eventOf, reportOf } from "./report.js";
@@ -30,7 +30,7 @@ const WIDTH = 8;
 type Channel = "webhook" | "command";
 
 interface NotificationsOptions {
-  readonly clock: Clock;
+  readonly clock?: Clock | undefined;
   /** The system's resolver when absent. */
   readonly resolve?: Resolve | undefined;
 }
@@ -48,13 +48,15 @@ interface Claim {
 export class Notifications implements Notifier {
   readonly #parts: EngineParts;
   readonly #processes: Processes;
-  readonly #options: NotificationsOptions;
+  readonly #clock: Clock;
+  readonly #resolve: Resolve | undefined;
   #underWay = 0;
 
-  constructor(parts: EngineParts, processes: Processes, options: NotificationsOptions) {
+  constructor(parts: EngineParts, processes: Processes, options: NotificationsOptions = {}) {
     this.#parts = parts;
     this.#processes = processes;
-    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#resolve = options.resolve;
   }
 
   /**
@@ -90,7 +92,7 @@ export class Notifications implements Notifier {
       .selectFrom("jobs")
       .selectAll()
       .where("notify_status", "=", "pending")
-      .where("notify_due_ms", "<=", this.#options.clock.now());
+      .where("notify_due_ms", "<=", this.#clock.now());
     if (owner !== undefined) {
       const own = store.selectFrom("schedules").select("id").where("owner", "=", owner);
       query = query.where("schedule_id", "in", own);
@@ -131,7 +133,7 @@ export class Notifications implements Notifier {
       .updateTable("jobs")
       .set({
         notify_attempts: attempt,
-        notify_due_ms: this.#options.clock.now() + CLAIM_MS,
+        notify_due_ms: this.#clock.now() + CLAIM_MS,
       })
       .where("id", "=", job.id)
       .where("notify_status", "=", "pending")
@@ -184,8 +186,8 @@ export class Notifications implements Notifier {
       { url, secret, event, delivery: `${job.id}.${attempt}`, body },
       {
         allowedHosts: this.#parts.webhookHosts,
-        now: this.#options.clock.now(),
-        resolve: this.#options.resolve,
+        now: this.#clock.now(),
+        resolve: this.#resolve,
         signal,
       },
     );
@@ -224,7 +226,7 @@ export class Notifications implements Notifier {
     const again = errors.length > 0 && delay !== undefined;
     await this.#update(claim, told, {
       notify_status: errors.length === 0 ? "sent" : again ? "pending" : "failed",
-      notify_due_ms: again ? this.#options.clock.now() + delay : null,
+      notify_due_ms: again ? this.#clock.now() + delay : null,
       notify_error: errors.length === 0 ? null : this.#textOf(errors),
     });
   }
@@ -233,7 +235,7 @@ export class Notifications implements Notifier {
   async #release(claim: Claim, told: readonly Channel[]): Promise<void> {
     await this.#update(claim, told, {
       notify_attempts: claim.attempt - 1,
-      notify_due_ms: this.#options.clock.now(),
+      notify_due_ms: this.#clock.now(),
     });
   }
 

@@ -19,15 +19,14 @@ import {
 import { within } from "../identity/principals.js";
 import { inOrder } from "../identity/role-set.js";
 import { requireUser } from "../identity/user-rows.js";
-import type { Processes } from "../processes.js";
+import { type AppliedSchedule, applySchedules } from "./apply-schedules.js";
 import type { ScriptStarts } from "./attempt.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
-import { Notifications } from "./notifications.js";
 import type { Notifier } from "./notifier.js";
 import { NEEDED } from "./runnable-actor.js";
-import { type ParsedSchedule, parseSchedules, placed, requireTimes } from "./schedule-file.js";
+import { type ParsedSchedule, parseSchedules } from "./schedule-file.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, sealed, specOf } from "./sealed-spec.js";
 import { ProblemFinder, requireTargets, targetsOf } from "./targets.js";
@@ -37,12 +36,8 @@ import { MOST_WAITING, waitingOf } from "./waiting.js";
 interface SchedulesParts {
   readonly parts: EngineParts;
   readonly scripts: ScriptStarts;
-  readonly processes: Processes;
-}
-
-interface Applied {
-  readonly name: string;
-  readonly result: "created" | "updated" | "unchanged";
+  /** Tells of jobs that did not go well. */
+  readonly notifier?: Notifier | undefined;
 }
 
 type SpecChange = { readonly [K in keyof StoredSpec]?: StoredSpec[K] | undefined };
@@ -56,18 +51,16 @@ interface HistoryRequest {
 export class Schedules {
   readonly #parts: EngineParts;
   readonly #scripts: ScriptStarts;
-  readonly #processes: Processes;
   readonly #clock: Clock;
   /** Tells of jobs that did not go well. */
-  readonly notifier: Notifier;
+  readonly notifier: Notifier | undefined;
   readonly #listeners = new Set<() => void>();
 
-  constructor({ parts, scripts, processes }: SchedulesParts, clock: Clock = systemClock) {
+  constructor({ parts, scripts, notifier }: SchedulesParts, clock: Clock = systemClock) {
     this.#parts = parts;
     this.#scripts = scripts;
-    this.#processes = processes;
     this.#clock = clock;
-    this.notifier = new Notifications(parts, processes, { clock });
+    this.notifier = notifier;
   }
 
   /** Calls back when there may be a job to run at once, or one to end. Disposing ends that. */
@@ -120,7 +113,10 @@ export class Schedules {
    * paused stays as it is.
    * @throws SpacesError as `add` and `update`
    */
-  async put(context: CallContext, spec: ParsedSchedule["spec"]): Promise<Applied["result"]> {
+  async put(
+    context: CallContext,
+    spec: ParsedSchedule["spec"],
+  ): Promise<AppliedSchedule["result"]> {
     const { name, paused, ...rest } = spec;
     try {
       const { isChanged } = await this.#change(context, name, rest, paused);
@@ -139,25 +135,14 @@ export class Schedules {
    * @param filename the name that errors show
    * @throws SpacesError as `add` and `update`, with line and column
    */
-  async apply(context: CallContext, source: string, filename: string): Promise<Applied[]> {
+  async apply(context: CallContext, source: string, filename: string): Promise<AppliedSchedule[]> {
     const parsed = parseSchedules(source, filename);
-    const applied = await this.#parts.store.transaction().execute(async (store) => {
-      const within = new Schedules(
-        { parts: { ...this.#parts, store }, scripts: this.#scripts, processes: this.#processes },
-        this.#clock,
-      );
-      const results: Applied[] = [];
-      for (const each of parsed) {
-        requireTimes(each);
-        const { name } = each.spec;
-        try {
-          results.push({ name, result: await within.put(context, each.spec) });
-        } catch (error) {
-          throw placed(error, each);
-        }
-      }
-      return results;
-    });
+    const applied = await applySchedules(this.#parts.store, parsed, (store, spec) =>
+      new Schedules({ parts: { ...this.#parts, store }, scripts: this.#scripts }, this.#clock).put(
+        context,
+        spec,
+      ),
+    );
     this.#changedNow();
     return applied;
   }

@@ -20,7 +20,7 @@ type TickOptions = Pick<RunningJobsOptions, "parts" | "scripts" | "clock" | "onT
   readonly owner: string;
   /** Id of the only schedule whose jobs are run; all of the owner's when absent. */
   readonly schedule: string | undefined;
-  readonly notifier: Notifier;
+  readonly notifier: Notifier | undefined;
 };
 
 /**
@@ -56,7 +56,7 @@ export async function tick(
     }
     await jobs.begin();
     await jobs.idle();
-    await notifier.deliverDue({ owner, signal });
+    await notifier?.deliverDue({ owner, signal });
   } finally {
     signal?.removeEventListener("abort", interrupt);
   }
