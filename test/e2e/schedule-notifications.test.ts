@@ -73,6 +73,20 @@ describe("two servers on one store", () => {
     }
   });
 
+  it("are asked by the doctor for schedules that fail", async () => {
+    await using home = await CliHome.make();
+    const [{ url, adminToken } = { url: "", adminToken: "" }] = servers;
+    const env = { SPACES_URL: url, SPACES_TOKEN: adminToken };
+    const found = await home.run(["doctor"], { env });
+    expect(found.code).toBe(0);
+    expect(found.stdout).toMatch(/^no {2}schedule a\n +Its last \d+ jobs failed: .*no room/m);
+    // Whoever may not see schedules is told of none.
+    const { token } = await client.tokens.create({ name: "less", scope: ["UseSpaces"] });
+    const less = await home.run(["doctor"], { env: { ...env, SPACES_TOKEN: token } });
+    expect(less.code).toBe(0);
+    expect(less.stdout).not.toContain("schedule");
+  });
+
   it("refuse a receiver that nobody allowed", async () => {
     await using other = await openReceiver();
     const notify = { webhook: { url: other.url } };
