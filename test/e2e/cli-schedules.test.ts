@@ -280,6 +280,27 @@ describe("spaces schedules run, tick and history", () => {
     expect((await home.run(["schedules", "list"])).stdout).toMatch(/^failing .* failing \(2\)$/m);
   });
 
+  it("waits for further attempts, and shows each", async () => {
+    await add("retried", "--paused", "--script", "broken", "--retries", "1", "--retry-delay", "0");
+    const followed = await home.run(["schedules", "run", "retried", "--follow"]);
+    expect(followed.code).toBe(1);
+    expect(followed.stderr).toMatch(/^on fire\non fire\nretried: failed after /);
+    const { items } = await home.json<{ items: Job[] }>(["schedules", "history", "retried"]);
+    expect(items[0]?.attempts).toBe(2);
+  });
+
+  it("interrupts the job that it runs itself when it is told to end", async () => {
+    const source = 'import { sleep } from "runtime"; console.log("up"); sleep(60);';
+    await save("endless", source);
+    await add("ended", "--paused", "--script", "endless");
+    const running = home.start(["schedules", "run", "ended", "--follow"]);
+    await running.printed("up\n");
+    running.child.kill("SIGINT");
+    expect((await running.ended).code).toBe(130);
+    const { items } = await home.json<{ items: Job[] }>(["schedules", "history", "ended"]);
+    expect(items[0]).toMatchObject({ status: "interrupted" });
+  });
+
   it("runs no other schedule's jobs while it waits", async () => {
     await home.run(["schedules", "run", "failing"]);
     expect((await home.run(["schedules", "run", "queued", "--wait"])).code).toBe(0);
