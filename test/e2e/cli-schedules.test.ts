@@ -385,7 +385,7 @@ describe("spaces doctor", () => {
     expect(found.stdout).toMatch(/^no {2}schedule orphan\n +There is no script "brief"\.$/m);
     const { problems } = await home.json<{ problems: { what: string }[] }>(["doctor"]);
     expect(problems.map(({ what }) => what)).toContain("schedule orphan");
-    for (const name of ["failing", "orphan", "overdue"])
+    for (const name of ["failing", "retried", "ended", "orphan", "overdue"])
       await home.run(["schedules", "remove", name]);
     expect((await home.run(["doctor"])).stdout).toMatch(/^ok {2}\d+ schedules$/m);
   });
