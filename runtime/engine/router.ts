@@ -228,7 +228,7 @@ export function createRouter(engine: Engine) {
         times: (await engine.schedules()).preview(cron, timezone, count),
       })),
       tick: os.schedules.tick.handler(async ({ context, input, signal }) => ({
-        items: await (await engine.schedules()).tick(context, input.schedule, { signal }),
+        items: await (await engine.schedules()).tick(context, { ...input, signal }),
       })),
     },
     files: {

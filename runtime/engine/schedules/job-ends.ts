@@ -82,6 +82,8 @@ export async function endAttempt(
         .updateTable("schedules")
         .set((set) => ({ failures: hasFailed ? set("failures", "+", 1) : 0 }))
         .where("id", "=", schedule.id)
+        // Most succeed after one that did: nothing has to be written for them.
+        .$if(!hasFailed, (query) => query.where("failures", "!=", 0))
         .execute();
     }
     return ended.status as JobStatus;

@@ -248,14 +248,13 @@ export class Schedules {
 
   /**
    * Runs the actor's jobs that are due, waits for their end, and tells of what did not go well.
-   * @param only the name of a schedule, where no other's jobs are to run
+   * @param options `schedule`: the name of the only one whose jobs are to run
    * @throws SpacesError `SCHEDULE_NOT_FOUND`
    * @returns the jobs that have ended, or that wait for another attempt, the oldest first
    */
   async tick(
     { actor }: CallContext,
-    only: string | undefined,
-    { signal }: CallOptions,
+    { schedule: only, signal }: CallOptions & { readonly schedule?: string | undefined },
   ): Promise<Job[]> {
     const parts = this.#parts;
     const schedule =
