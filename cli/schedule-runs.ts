@@ -82,30 +82,41 @@ async function endOf(session: Session, client: Client, asked: Job, follows: bool
   const { signal } = session;
   const { schedule } = asked;
   const { kind } = await session.binding();
-  const ran =
-    kind === "in-process" ? client.schedules.tick({ schedule }, { signal }) : Promise.resolve();
+  const over = new AbortController();
+  const work =
+    kind === "in-process" ? keepRunning(client, schedule, over.signal, signal) : undefined;
   // What it fails with is thrown where it is awaited.
-  ran.catch(() => undefined);
-  let shown: string | undefined;
-  for (;;) {
-    const job = await find(client, asked, signal);
-    if (follows && job.run !== undefined && job.run !== shown) {
-      await show(session, client, job.run);
-      shown = job.run;
-    } else if (OPEN.has(job.status)) {
-      await Promise.race([pause(POLL_MS, undefined, { signal }), failureOf(ran)]);
-    } else {
-      await ran;
-      return job;
+  work?.catch(() => undefined);
+  try {
+    let shown: string | undefined;
+    for (;;) {
+      const job = await find(client, asked, signal);
+      if (follows && job.run !== undefined && job.run !== shown) {
+        await show(session, client, job.run);
+        shown = job.run;
+      } else if (OPEN.has(job.status)) {
+        await Promise.race([pause(POLL_MS, undefined, { signal }), ...(work ? [work] : [])]);
+      } else {
+        return job;
+      }
     }
+  } finally {
+    over.abort();
+    await work;
   }
 }
 
-/** Rejects as soon as this does, and is never fulfilled. */
-function failureOf(work: Promise<unknown>): Promise<never> {
-  return new Promise((_, reject) => {
-    work.catch(reject);
-  });
+/** Runs what is due of a schedule, and its further attempts, until nobody waits any more. */
+async function keepRunning(
+  client: Client,
+  schedule: string,
+  over: AbortSignal,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!over.aborted) {
+    await client.schedules.tick({ schedule }, { signal });
+    await pause(POLL_MS, undefined, { signal: over }).catch(() => undefined);
+  }
 }
 
 async function find(client: Client, { id, schedule }: Job, signal: AbortSignal): Promise<Job> {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { webhookHostsFrom } from "../runtime/bindings/select.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import { defaultDataDir } from "../runtime/data-dir.js";
 import { isNamedIn } from "../runtime/interpreter/address-guard.js";
@@ -55,7 +56,7 @@ export function defineServe(program: Command, session: Session): void {
     .option("--allow-origin <origin>", "let pages of this site call (repeatable)", collect, [])
     .option(
       "--webhook-host <host>",
-      "let webhooks reach this host though its address is private (repeatable)",
+      "let webhooks reach this host though its address is private (repeatable); also SPACES_WEBHOOK_HOSTS",
       collectHosts,
       [],
     )
@@ -95,7 +96,7 @@ async function serve(session: Session, options: ServeOptions): Promise<void> {
     driver: driver ?? (process.env.SPACES_DRIVER || undefined),
     allowHosts: options.allowHost,
     allowOrigins: options.allowOrigin,
-    webhookHosts: options.webhookHost,
+    webhookHosts: [...webhookHostsFrom(process.env), ...options.webhookHost],
     log: createLog(options.logLevel),
   });
   const { url, adminToken } = server;

@@ -64,6 +64,14 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
     driver: config.driver?.value,
     grant: options.grant,
     via: options.via,
+    webhookHosts: webhookHostsFrom(process.env),
     onProgress: options.onProgress,
   });
+}
+
+/** The hosts that `SPACES_WEBHOOK_HOSTS` lets webhooks reach, separated by commas. */
+export function webhookHostsFrom({ SPACES_WEBHOOK_HOSTS = "" }: NodeJS.ProcessEnv): string[] {
+  return SPACES_WEBHOOK_HOSTS.split(",")
+    .map((host) => host.trim())
+    .filter((host) => host !== "");
 }

@@ -138,10 +138,17 @@ export class Engine implements AsyncDisposable {
 
   /** The schedules. Their code is loaded when they are first asked for. */
   schedules(): Promise<Schedules> {
-    this.#schedules ??= import("./schedules/schedules.js").then(
-      ({ Schedules }) => new Schedules(this),
-    );
+    this.#schedules ??= this.#loadSchedules();
     return this.#schedules;
+  }
+
+  async #loadSchedules(): Promise<Schedules> {
+    const [{ Schedules }, { Notifications }] = await Promise.all([
+      import("./schedules/schedules.js"),
+      import("./schedules/notifications.js"),
+    ]);
+    const { parts, scripts, processes } = this;
+    return new Schedules({ parts, scripts, notifier: new Notifications(parts, processes) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

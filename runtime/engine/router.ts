@@ -222,8 +222,8 @@ export function createRouter(engine: Engine) {
       preview: os.schedules.preview.handler(async ({ input: { cron, timezone, count } }) => ({
         times: (await engine.schedules()).preview(cron, timezone, count),
       })),
-      tick: os.schedules.tick.handler(async ({ context, signal }) => ({
-        items: await (await engine.schedules()).tick(context, { signal }),
+      tick: os.schedules.tick.handler(async ({ context, input, signal }) => ({
+        items: await (await engine.schedules()).tick(context, { ...input, signal }),
       })),
     },
     files: {

@@ -157,13 +157,15 @@ async function serve(
     log,
   );
 
+  const schedules = await host.engine.schedules();
   const scheduler = new Scheduler({
+    notifier: schedules.notifier,
     parts: host.engine.parts,
     scripts: host.engine.scripts,
     events: parts.metrics.jobs,
     onTrouble: (err, what) => log.error({ err }, what),
   });
-  (await host.engine.schedules()).listen(() => scheduler.wake());
+  schedules.listen(() => scheduler.wake());
   scheduler.start();
 
   const close = async (deadlineMs: number): Promise<void> => {

@@ -46,7 +46,9 @@ function programsOf(file: string): Program[] {
     .filter(({ source }) => source.includes('"spaces-runtime'));
 }
 
-const programs = ["docs/sdk.md", "docs/runs.md", "docs/scripts.md", "README.md"].flatMap(programsOf);
+const programs = ["docs/sdk.md", "docs/runs.md", "docs/scripts.md", "README.md"].flatMap(
+  programsOf,
+);
 const portable = programs.filter((program) => !program.native);
 const native = programs.filter((program) => program.native);
 const bubblewrap = await bubblewrapAvailability();

@@ -1,8 +1,8 @@
 /** Schedules on the command line: made, shown, changed, run and removed, with a wrong input each. */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Job, Schedule } from "../../runtime/contract/schedules.js";
+import { openStore } from "../../runtime/store/store.js";
 import { CliHome } from "../support/cli.js";
 
 let home: CliHome;
@@ -63,7 +63,8 @@ describe("spaces schedules add", () => {
     const added = await home.run(args, { env: { TZ: "Asia/Tokyo" } });
     expect(added.stderr).toMatch(/^Added local: next due \w+ [\d-]+ 12:00:00 \+09:00\.\n$/);
     expect((await show("local")).timezone).toBe("Asia/Tokyo");
-    expect((await home.run(["schedules", "add", "--help"])).stdout).toContain("this machine's");
+    const help = await home.run(["schedules", "add", "--help"]);
+    expect(help.stdout).toMatch(/--tz <zone> .*\(default: this\s+machine's\)/);
   });
 
   it("takes the secret from the environment or standard input", async () => {
@@ -145,9 +146,9 @@ describe("spaces schedules apply", () => {
 describe("spaces schedules update", () => {
   it("changes what is given, keeps the rest, and takes away what is cleared", async () => {
     await add("changing", "--arg", "a", "--input", "1", "--notify-url", "https://example.org/a");
-    const changed = await home.run(["schedules", "update", "changing", "--cron", "@hourly"]);
+    const changed = await home.run(["schedules", "update", "changing", "--cron", "0 5 1 1 *"]);
     expect(changed.stderr).toMatch(/^Updated changing: next due /);
-    expect(await show("changing")).toMatchObject({ cron: "@hourly", args: ["a"], input: 1 });
+    expect(await show("changing")).toMatchObject({ cron: "0 5 1 1 *", args: ["a"], input: 1 });
     await home.json(["schedules", "update", "changing", "--clear", "args,input,notify"]);
     expect(await show("changing")).toMatchObject({ args: [], input: null, notify: null });
   });
@@ -184,7 +185,7 @@ describe("spaces schedules list, pause, resume and remove", () => {
     await home.json(["scripts", "delete", "brief"]);
     const listed = await home.run(["schedules", "list"]);
     expect(listed.stdout).toMatch(/^NAME +CRON +NEXT +LAST +LAG +STATE$/m);
-    expect(listed.stdout).toMatch(/^changing +@hourly \S+ +in \d+ minutes? +never +- +ok$/m);
+    expect(listed.stdout).toMatch(/^changing +0 5 1 1 \* \S+ +in \d+ \w+ +never +- +ok$/m);
     expect(listed.stdout).toMatch(/^full .* - +never +- +paused$/m);
     expect(listed.stdout).toMatch(/^orphan .* SCRIPT_NOT_FOUND$/m);
     expect(listed.stderr).toContain('orphan: There is no script "brief".\n');
@@ -267,7 +268,7 @@ describe("spaces schedules run, tick and history", () => {
   });
 
   it("ends with 1 when a job failed", async () => {
-    await add("failing", "--paused", "--script", "broken");
+    await add("failing", "--script", "broken");
     const followed = await home.run(["schedules", "run", "failing", "--follow"]);
     expect(followed).toMatchObject({ code: 1, stdout: "" });
     expect(followed.stderr).toMatch(/^on fire\n/);
@@ -279,6 +280,27 @@ describe("spaces schedules run, tick and history", () => {
     expect((await home.run(["schedules", "list"])).stdout).toMatch(/^failing .* failing \(2\)$/m);
   });
 
+  it("waits for further attempts, and shows each", async () => {
+    await add("retried", "--paused", "--script", "broken", "--retries", "1", "--retry-delay", "0");
+    const followed = await home.run(["schedules", "run", "retried", "--follow"]);
+    expect(followed.code).toBe(1);
+    expect(followed.stderr).toMatch(/^on fire\non fire\nretried: failed after /);
+    const { items } = await home.json<{ items: Job[] }>(["schedules", "history", "retried"]);
+    expect(items[0]?.attempts).toBe(2);
+  });
+
+  it("interrupts the job that it runs itself when it is told to end", async () => {
+    const source = 'import { sleep } from "runtime"; console.log("up"); sleep(60);';
+    await save("endless", source);
+    await add("ended", "--paused", "--script", "endless");
+    const running = home.start(["schedules", "run", "ended", "--follow"]);
+    await running.printed("up\n");
+    running.child.kill("SIGINT");
+    expect((await running.ended).code).toBe(130);
+    const { items } = await home.json<{ items: Job[] }>(["schedules", "history", "ended"]);
+    expect(items[0]).toMatchObject({ status: "interrupted" });
+  });
+
   it("runs no other schedule's jobs while it waits", async () => {
     await home.run(["schedules", "run", "failing"]);
     expect((await home.run(["schedules", "run", "queued", "--wait"])).code).toBe(0);
@@ -288,16 +310,83 @@ describe("spaces schedules run, tick and history", () => {
   });
 });
 
+describe("the module schedules", () => {
+  const everything = `
+    import schedules, { preview, type ScheduleInfo } from "schedules";
+    import { history, run } from "schedules/async";
+    const added: ScheduleInfo = schedules.add("from-script", {
+      cron: "0 3 1 1 *", tz: "Asia/Tokyo", script: "backup", args: ["a"], input: { b: 1 },
+      window: 60, jitter: 0.5, timeout: 90, retries: 1, retry_delay: 5, paused: true,
+      notify: { webhook: { url: "https://example.org/", secret: "0123456789" } },
+    });
+    console.log(added.tz, added.window, added.jitter, added.timeout, added.retry_delay);
+    console.log(JSON.stringify(added.notify), added.paused, added.next_due_at);
+    const changed = schedules.update("from-script", { cron: "@yearly", notify: null });
+    console.log(changed.cron, changed.notify, schedules.get("from-script").args.join());
+    console.log(schedules.resume("from-script").paused, schedules.pause("from-script").paused);
+    const job = await run("from-script");
+    console.log(job.status, (await history("from-script")).map(({ id }) => id === job.id).join());
+    console.log(schedules.list().some(({ name }) => name === "from-script"));
+    console.log(preview("@yearly", { tz: "UTC", count: 1 })[0]?.slice(4));
+    for (const wrong of [
+      () => schedules.add("from-script", { cron: "@daily", script: "backup" }),
+      () => schedules.add("x", { cron: "never", script: "backup" }),
+      () => schedules.add("x", { cron: "@daily", script: "gone" }),
+      () => schedules.get("gone"),
+    ]) {
+      try { wrong(); } catch (error) { console.log(error.code); }
+    }
+    console.log(schedules.remove("from-script"));
+  `;
+  const printed = [
+    "Asia/Tokyo 60 0.5 90 5",
+    '{"webhook":{"url":"https://example.org/","signed":true}} true undefined',
+    "@yearly null a",
+    "false true",
+    "pending true",
+    "true",
+    "-01-01T00:00:00.000Z",
+    ...["SCHEDULE_EXISTS", "INVALID_INPUT", "SCRIPT_NOT_FOUND", "SCHEDULE_NOT_FOUND"],
+    "true",
+  ];
+
+  it("does all that the command line does", async () => {
+    expect(await home.lines(everything)).toEqual(printed);
+  });
+
+  it("can do no more than the script was granted", async () => {
+    await save("scheduling", everything);
+    const refused = await home.run(["scripts", "run", "scheduling", "--grant", "ExecuteScripts"]);
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toContain("ManageSchedules is needed");
+    const grant = "ManageSchedules,ExecuteScripts";
+    const granted = await home.run(["scripts", "run", "scheduling", "--grant", grant]);
+    expect(granted.stdout.split("\n").slice(0, -1)).toEqual(printed);
+  });
+});
+
 describe("spaces doctor", () => {
   it("finds schedules that fail, are late, or lack what they need", async () => {
+    await add("overdue");
+    const store = await openStore(join(home.home, "data"));
+    await store
+      .updateTable("schedules")
+      .set({ next_due_ms: Date.now() - 120_000 })
+      .where("name", "=", "overdue")
+      .execute();
+    await store.destroy();
     const found = await home.run(["doctor"]);
     expect(found.code).toBe(0);
+    expect(found.stdout).toMatch(
+      /^no {2}schedule overdue\n +It was due 2 minutes ago, and nothing has run it\.\n.*schedules tick/m,
+    );
+    expect((await home.run(["schedules", "list"])).stdout).toMatch(/^overdue .* late$/m);
     expect(found.stdout).toMatch(/^no {2}schedule failing\n +Its last 3 jobs failed: .*no room/m);
     expect(found.stdout).toMatch(/^no {2}schedule orphan\n +There is no script "brief"\.$/m);
     const { problems } = await home.json<{ problems: { what: string }[] }>(["doctor"]);
     expect(problems.map(({ what }) => what)).toContain("schedule orphan");
-    for (const name of ["failing", "orphan"]) await home.run(["schedules", "remove", name]);
+    for (const name of ["failing", "retried", "ended", "orphan", "overdue"])
+      await home.run(["schedules", "remove", name]);
     expect((await home.run(["doctor"])).stdout).toMatch(/^ok {2}\d+ schedules$/m);
-    await rm(join(home.home, "files"), { recursive: true });
   });
 });

@@ -194,6 +194,16 @@ describe("completion", () => {
     expect(await ask("scripts", "import", "")).toEqual([":files", ""]);
     await cli.run(["scripts", "delete", "beta"]);
     expect(await ask("nonsense", "")).toEqual([""]);
+    await cli.json(["scripts", "save", await cli.write("backup.ts", "1")]);
+    const add = ["schedules", "add", "nightly", "--cron", "@daily"];
+    await cli.json([...add, "--script", "backup"]);
+    expect(await ask("schedules", "show", "")).toEqual(["nightly", ""]);
+    expect(await ask("schedules", "pa")).toEqual(["pause", ""]);
+    expect(await ask(...add, "--script", "b")).toEqual(["backup", ""]);
+    expect(await ask(...add, "--overlap", "")).toEqual(["skip", "queue", "cancel", "allow", ""]);
+    expect(await ask(...add, "--notify-space", "")).toEqual(["alpha", ""]);
+    expect(await ask("schedules", "apply", "")).toEqual([":files", ""]);
+    await cli.json(["schedules", "remove", "nightly"]);
     await cli.json(["delete", "alpha"]);
   });
 });

@@ -215,6 +215,13 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
       { input: { ...yearly(ownScript), notify: commandIn(theirs) }, code: "SPACE_NOT_FOUND" },
     ],
   },
+  "schedules.apply": {
+    input: ({ ownScript }) => ({ source: document(ownScript) }),
+    reaches: ({ theirs, theirScript, ownScript }) => [
+      { input: { source: document(theirScript) }, code: "SCRIPT_NOT_FOUND" },
+      { input: { source: `${document(ownScript)}space: ${theirs}\n` }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
   "schedules.list": listing("name"),
   "schedules.get": onSchedule(),
   "schedules.update": {
@@ -232,7 +239,12 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
   "schedules.history": onSchedule(),
   "schedules.remove": onSchedule(),
   "schedules.preview": ownerless({ cron: "@yearly" }),
-  "schedules.tick": ownerless(),
+  "schedules.tick": {
+    input: () => ({}),
+    reaches: ({ theirSchedule }) => [
+      { input: { schedule: theirSchedule }, code: "SCHEDULE_NOT_FOUND" },
+    ],
+  },
 
   "users.create": ownerless({ name: "never-made" }),
   "users.get": onUser(),
@@ -268,6 +280,11 @@ function forward(space: string, remote: string) {
 
 function yearly(script: string) {
   return { name: "never-made", cron: "@yearly", script };
+}
+
+/** The same in YAML. */
+function document(script: string): string {
+  return `name: never-made\ncron: "@yearly"\nscript: ${script}\n`;
 }
 
 function commandIn(space: string) {

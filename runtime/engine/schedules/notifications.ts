@@ -6,13 +6,13 @@
 import { SpacesError } from "../../contract/errors.js";
 import type { Resolve } from "../../interpreter/address-guard.js";
 import type { JobRow, ScheduleRow } from "../../store/tables.js";
-import { type CallOptions, type EngineParts, requirePermission } from "../context.js";
+import { type EngineParts, requirePermission } from "../context.js";
 import { hideHostPaths } from "../host-paths.js";
 import { presentActor } from "../identity/present-actor.js";
 import type { Processes } from "../processes.js";
-import type { Clock } from "./clock.js";
+import { type Clock, systemClock } from "./clock.js";
 import { jobOf } from "./job-rows.js";
-import type { Notifier } from "./notifier.js";
+import type { DeliverOptions, Notifier } from "./notifier.js";
 import { eventOf, reportOf } from "./report.js";
 import { scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, specOf, webhookSecretOf } from "./sealed-spec.js";
@@ -30,7 +30,7 @@ const WIDTH = 8;
 type Channel = "webhook" | "command";
 
 interface NotificationsOptions {
-  readonly clock: Clock;
+  readonly clock?: Clock | undefined;
   /** The system's resolver when absent. */
   readonly resolve?: Resolve | undefined;
 }
@@ -48,12 +48,15 @@ interface Claim {
 export class Notifications implements Notifier {
   readonly #parts: EngineParts;
   readonly #processes: Processes;
-  readonly #options: NotificationsOptions;
+  readonly #clock: Clock;
+  readonly #resolve: Resolve | undefined;
+  #underWay = 0;
 
-  constructor(parts: EngineParts, processes: Processes, options: NotificationsOptions) {
+  constructor(parts: EngineParts, processes: Processes, options: NotificationsOptions = {}) {
     this.#parts = parts;
     this.#processes = processes;
-    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#resolve = options.resolve;
   }
 
   /**
@@ -61,28 +64,40 @@ export class Notifications implements Notifier {
    * several processes, one claims each.
    * @param options the signal ends what is under way; it is due again at once then
    */
-  async deliverDue({ signal }: CallOptions = {}): Promise<void> {
-    const due = await this.#parts.store
-      .selectFrom("jobs")
-      .selectAll()
-      .where("notify_status", "=", "pending")
-      .where("notify_due_ms", "<=", this.#options.clock.now())
-      .orderBy("notify_due_ms")
-      .limit(BATCH)
-      .execute();
+  async deliverDue({ owner, signal }: DeliverOptions = {}): Promise<void> {
+    const room = WIDTH - this.#underWay;
+    if (room <= 0) return;
+    const due = await this.#due(owner);
     const failures: unknown[] = [];
     const worker = async (): Promise<void> => {
       for (let job = due.shift(); job !== undefined; job = due.shift()) {
         if (signal?.aborted === true) return;
+        this.#underWay += 1;
         try {
           await this.#take(job, signal);
         } catch (error) {
           failures.push(error);
+        } finally {
+          this.#underWay -= 1;
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(WIDTH, due.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(room, due.length) }, worker));
     if (failures.length > 0) throw failures[0];
+  }
+
+  async #due(owner: string | undefined): Promise<JobRow[]> {
+    const { store } = this.#parts;
+    let query = store
+      .selectFrom("jobs")
+      .selectAll()
+      .where("notify_status", "=", "pending")
+      .where("notify_due_ms", "<=", this.#clock.now());
+    if (owner !== undefined) {
+      const own = store.selectFrom("schedules").select("id").where("owner", "=", owner);
+      query = query.where("schedule_id", "in", own);
+    }
+    return await query.orderBy("notify_due_ms").limit(BATCH).execute();
   }
 
   async #take(job: JobRow, signal: AbortSignal | undefined): Promise<void> {
@@ -118,7 +133,7 @@ export class Notifications implements Notifier {
       .updateTable("jobs")
       .set({
         notify_attempts: attempt,
-        notify_due_ms: this.#options.clock.now() + CLAIM_MS,
+        notify_due_ms: this.#clock.now() + CLAIM_MS,
       })
       .where("id", "=", job.id)
       .where("notify_status", "=", "pending")
@@ -140,7 +155,7 @@ export class Notifications implements Notifier {
   async #tell(channel: Channel, claim: Claim, signal: AbortSignal | undefined): Promise<void> {
     const spec = specOf(claim.schedule);
     const body = this.#report(claim, spec);
-    if (channel === "webhook") await this.#post(claim, spec, body);
+    if (channel === "webhook") await this.#post(claim, spec, body, signal);
     else await this.#run(claim, spec, body, signal);
   }
 
@@ -158,6 +173,7 @@ export class Notifications implements Notifier {
     { job, schedule, attempt }: Claim,
     { notify }: StoredSpec,
     body: string,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const url = notify?.webhook?.url;
     if (url === undefined) return;
@@ -170,8 +186,9 @@ export class Notifications implements Notifier {
       { url, secret, event, delivery: `${job.id}.${attempt}`, body },
       {
         allowedHosts: this.#parts.webhookHosts,
-        now: this.#options.clock.now(),
-        resolve: this.#options.resolve,
+        now: this.#clock.now(),
+        resolve: this.#resolve,
+        signal,
       },
     );
   }
@@ -209,7 +226,7 @@ export class Notifications implements Notifier {
     const again = errors.length > 0 && delay !== undefined;
     await this.#update(claim, told, {
       notify_status: errors.length === 0 ? "sent" : again ? "pending" : "failed",
-      notify_due_ms: again ? this.#options.clock.now() + delay : null,
+      notify_due_ms: again ? this.#clock.now() + delay : null,
       notify_error: errors.length === 0 ? null : this.#textOf(errors),
     });
   }
@@ -218,7 +235,7 @@ export class Notifications implements Notifier {
   async #release(claim: Claim, told: readonly Channel[]): Promise<void> {
     await this.#update(claim, told, {
       notify_attempts: claim.attempt - 1,
-      notify_due_ms: this.#options.clock.now(),
+      notify_due_ms: this.#clock.now(),
     });
   }
 

@@ -20,6 +20,15 @@ export interface Candidate {
   readonly owner: string;
 }
 
+interface BeginRequest {
+  readonly now: number;
+  /** Whose; everybody's when absent. */
+  readonly owner: string | undefined;
+  /** Id of the only schedule whose jobs are meant. */
+  readonly schedule?: string | undefined;
+  readonly limit: number;
+}
+
 /** A job that this process runs, with its schedule as it was at that moment. */
 export interface ClaimedJob {
   readonly job: JobRow;
@@ -57,7 +66,7 @@ export async function isAnyWaiting(store: Store, now: number): Promise<boolean> 
  */
 export async function jobsToBegin(
   store: Store,
-  { now, owner, limit }: { now: number; owner: string | undefined; limit: number },
+  { now, owner, schedule, limit }: BeginRequest,
 ): Promise<Candidate[]> {
   return await store
     .with("waiting", (db) => {
@@ -68,6 +77,7 @@ export async function jobsToBegin(
         .where("jobs.not_before_ms", "<=", now)
         .where((where) => where.or([where("overlap", "=", "allow"), where.not(hasActive(where))]));
       if (owner !== undefined) query = query.where("schedules.owner", "=", owner);
+      if (schedule !== undefined) query = query.where("schedules.id", "=", schedule);
       return query
         .select(["jobs.id", "jobs.attempts", "jobs.not_before_ms", "jobs.made_up", "jobs.trigger"])
         .select(["jobs.due_ms", "schedules.owner", "schedules.id as scheduleId"])

@@ -27,6 +27,8 @@ interface PlannerOptions {
   readonly clock: Clock;
   /** Whose schedules; everybody's when absent. */
   readonly owner: string | undefined;
+  /** Id of the only schedule that is planned. */
+  readonly schedule?: string | undefined;
   /** A due time that is found later than this was missed. Milliseconds. */
   readonly graceMs: number;
   /** From 0 to 1. */
@@ -76,9 +78,10 @@ export class Planner {
   }
 
   async #due(now: number): Promise<ScheduleRow[]> {
-    const { store, owner } = this.#options;
+    const { store, owner, schedule } = this.#options;
     let query = store.selectFrom("schedules").selectAll().where("next_due_ms", "<=", now);
     if (owner !== undefined) query = query.where("owner", "=", owner);
+    if (schedule !== undefined) query = query.where("id", "=", schedule);
     return await query.orderBy("next_due_ms").limit(BATCH).execute();
   }
 

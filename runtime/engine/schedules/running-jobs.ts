@@ -40,6 +40,8 @@ export interface RunningJobsOptions {
   readonly clock: Clock;
   /** Whose jobs; everybody's when absent. */
   readonly owner?: string | undefined;
+  /** Id of the only schedule whose jobs are run. */
+  readonly schedule?: string | undefined;
   /** For how long a job counts as on time. Milliseconds. */
   readonly graceMs: number;
   readonly jobsAtOnce: number;
@@ -139,12 +141,12 @@ export class RunningJobs implements Disposable {
   }
 
   async #fillOnce(): Promise<void> {
-    const { parts, clock, owner, jobsAtOnce } = this.#options;
+    const { parts, clock, owner, schedule, jobsAtOnce } = this.#options;
     for (let looks = 0; looks < MOST_LOOKS; ) {
       if (this.#isClosed || this.#running.size >= jobsAtOnce) return;
       if (this.#candidates.length === 0) {
         looks += 1;
-        const asked = { now: clock.now(), owner, limit: LOOKED_UP };
+        const asked = { now: clock.now(), owner, schedule, limit: LOOKED_UP };
         this.#candidates = await jobsToBegin(parts.store, asked);
       }
       const next = this.#nextCandidate();

@@ -1,10 +1,9 @@
 /** Reads schedules from YAML for `schedules.apply`; every error names the file, line and column. */
 import { z } from "zod";
 import { millisecondsOf } from "../../contract/durations.js";
-import { type ErrorCode, SpacesError } from "../../contract/errors.js";
+import type { ErrorCode, SpacesError } from "../../contract/errors.js";
 import { type ScheduleSpec, scheduleSpecSchema } from "../../contract/schedules.js";
 import { parseYamlDocuments } from "../yaml-documents.js";
-import { DueTimes } from "./due-times.js";
 
 const { shape } = scheduleSpecSchema;
 
@@ -89,39 +88,4 @@ export function parseSchedules(source: string, filename: string): ParsedSchedule
         mistakeAt([NAMES_IN_FILES[setting] ?? setting], problem, code),
     };
   });
-}
-
-/**
- * Looks whether a schedule is due at all.
- * @throws SpacesError `INVALID_INPUT` with the position of the time zone or of the cron expression
- */
-export function requireTimes({ spec: { cron, timezone }, mistakeAt }: ParsedSchedule): void {
-  for (const [setting, expression] of [
-    ["timezone", "@daily"],
-    ["cron", cron],
-  ] as const) {
-    try {
-      DueTimes.of(expression, timezone);
-    } catch (error) {
-      throw SpacesError.isInstance(error) ? mistakeAt(setting, error.message, error.code) : error;
-    }
-  }
-}
-
-/** An error about what a schedule points at, with its position. */
-export function placed(error: unknown, { spec, mistakeAt }: ParsedSchedule): unknown {
-  if (!SpacesError.isInstance(error)) return error;
-  const { code, message } = error;
-  const { space, notify } = spec;
-  const noSpaceToTell = notify?.command !== undefined && (notify.command.space ?? space) === null;
-  switch (code) {
-    case "SCRIPT_NOT_FOUND":
-      return mistakeAt("script", message, code);
-    case "SPACE_NOT_FOUND":
-      return mistakeAt(message.includes(`"${space}"`) ? "space" : "notify", message, code);
-    case "INVALID_INPUT":
-      return mistakeAt(noSpaceToTell ? "notify" : "script", message, code);
-    default:
-      return error;
-  }
 }

@@ -49,7 +49,8 @@ export class Scheduler {
   #lastLook = Number.POSITIVE_INFINITY;
   #timer: Disposable | undefined;
   #looking: Promise<void> | undefined;
-  #notifying: Promise<void> | undefined;
+  readonly #notifying = new Set<Promise<void>>();
+  readonly #ending = new AbortController();
   #isWanted = false;
   #isStarted = false;
   #isDrained = false;
@@ -131,7 +132,8 @@ export class Scheduler {
       await endsWithin(this.#clock, ended, CANCEL_MS);
     }
     this.#jobs[Symbol.dispose]();
-    if (this.#notifying !== undefined) await endsWithin(this.#clock, this.#notifying, CANCEL_MS);
+    this.#ending.abort();
+    await endsWithin(this.#clock, Promise.all(this.#notifying), CANCEL_MS);
   }
 
   async #ended(): Promise<void> {
@@ -174,16 +176,16 @@ export class Scheduler {
     return Math.max(LOOK_AGAIN_MS, Math.min(LOOK_EVERY_MS, next));
   }
 
-  /** Has the notifier deliver, behind everything else and never twice at once. */
+  /** Has the notifier deliver, behind everything else. */
   #notify(): void {
     const { notifier, onTrouble } = this.#options;
     if (notifier === undefined) return;
-    this.#notifying ??= notifier
-      .deliverDue()
+    const { signal } = this.#ending;
+    const notifying = notifier
+      .deliverDue({ signal })
       .catch((error) => onTrouble(error, "notifications could not be delivered"))
-      .finally(() => {
-        this.#notifying = undefined;
-      });
+      .finally(() => this.#notifying.delete(notifying));
+    this.#notifying.add(notifying);
   }
 
   async #every(ms: number, what: string, act: () => Promise<void>): Promise<void> {

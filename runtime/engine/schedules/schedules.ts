@@ -19,21 +19,25 @@ import {
 import { within } from "../identity/principals.js";
 import { inOrder } from "../identity/role-set.js";
 import { requireUser } from "../identity/user-rows.js";
+import { type AppliedSchedule, applySchedules } from "./apply-schedules.js";
 import type { ScriptStarts } from "./attempt.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
+import type { Notifier } from "./notifier.js";
 import { NEEDED } from "./runnable-actor.js";
-import { type ParsedSchedule, parseSchedules, placed, requireTimes } from "./schedule-file.js";
+import { type ParsedSchedule, parseSchedules } from "./schedule-file.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
 import { type StoredSpec, sealed, specOf } from "./sealed-spec.js";
 import { ProblemFinder, requireTargets, targetsOf } from "./targets.js";
 import { tick } from "./tick.js";
 import { MOST_WAITING, waitingOf } from "./waiting.js";
 
-interface Applied {
-  readonly name: string;
-  readonly result: "created" | "updated" | "unchanged";
+interface SchedulesParts {
+  readonly parts: EngineParts;
+  readonly scripts: ScriptStarts;
+  /** Tells of jobs that did not go well. */
+  readonly notifier?: Notifier | undefined;
 }
 
 type SpecChange = { readonly [K in keyof StoredSpec]?: StoredSpec[K] | undefined };
@@ -48,15 +52,15 @@ export class Schedules {
   readonly #parts: EngineParts;
   readonly #scripts: ScriptStarts;
   readonly #clock: Clock;
+  /** Tells of jobs that did not go well. */
+  readonly notifier: Notifier | undefined;
   readonly #listeners = new Set<() => void>();
 
-  constructor(
-    { parts, scripts }: { readonly parts: EngineParts; readonly scripts: ScriptStarts },
-    clock: Clock = systemClock,
-  ) {
+  constructor({ parts, scripts, notifier }: SchedulesParts, clock: Clock = systemClock) {
     this.#parts = parts;
     this.#scripts = scripts;
     this.#clock = clock;
+    this.notifier = notifier;
   }
 
   /** Calls back when there may be a job to run at once, or one to end. Disposing ends that. */
@@ -109,7 +113,10 @@ export class Schedules {
    * paused stays as it is.
    * @throws SpacesError as `add` and `update`
    */
-  async put(context: CallContext, spec: ParsedSchedule["spec"]): Promise<Applied["result"]> {
+  async put(
+    context: CallContext,
+    spec: ParsedSchedule["spec"],
+  ): Promise<AppliedSchedule["result"]> {
     const { name, paused, ...rest } = spec;
     try {
       const { isChanged } = await this.#change(context, name, rest, paused);
@@ -128,25 +135,14 @@ export class Schedules {
    * @param filename the name that errors show
    * @throws SpacesError as `add` and `update`, with line and column
    */
-  async apply(context: CallContext, source: string, filename: string): Promise<Applied[]> {
+  async apply(context: CallContext, source: string, filename: string): Promise<AppliedSchedule[]> {
     const parsed = parseSchedules(source, filename);
-    const applied = await this.#parts.store.transaction().execute(async (store) => {
-      const within = new Schedules(
-        { parts: { ...this.#parts, store }, scripts: this.#scripts },
-        this.#clock,
-      );
-      const results: Applied[] = [];
-      for (const each of parsed) {
-        requireTimes(each);
-        const { name } = each.spec;
-        try {
-          results.push({ name, result: await within.put(context, each.spec) });
-        } catch (error) {
-          throw placed(error, each);
-        }
-      }
-      return results;
-    });
+    const applied = await applySchedules(this.#parts.store, parsed, (store, spec) =>
+      new Schedules({ parts: { ...this.#parts, store }, scripts: this.#scripts }, this.#clock).put(
+        context,
+        spec,
+      ),
+    );
     this.#changedNow();
     return applied;
   }
@@ -251,15 +247,23 @@ export class Schedules {
   }
 
   /**
-   * Runs the actor's jobs that are due, and waits for their end.
+   * Runs the actor's jobs that are due, waits for their end, and tells of what did not go well.
+   * @param options `schedule`: the name of the only one whose jobs are to run
+   * @throws SpacesError `SCHEDULE_NOT_FOUND`
    * @returns the jobs that have ended, or that wait for another attempt, the oldest first
    */
-  async tick({ actor }: CallContext, { signal }: CallOptions): Promise<Job[]> {
+  async tick(
+    { actor }: CallContext,
+    { schedule: only, signal }: CallOptions & { readonly schedule?: string | undefined },
+  ): Promise<Job[]> {
     const parts = this.#parts;
+    const schedule =
+      only === undefined ? undefined : (await findSchedule(parts.store, actor.id, only)).id;
     const onTrouble = (error: unknown, what: string): void =>
       parts.onTrouble(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     const options = { parts, scripts: this.#scripts, clock: this.#clock, onTrouble };
-    return await tick({ ...options, owner: actor.id }, { signal });
+    const whose = { owner: actor.id, schedule, notifier: this.notifier };
+    return await tick({ ...options, ...whose }, { signal });
   }
 
   /** Changes a row unless another change comes in between; then that one is looked at first. */

@@ -7,6 +7,7 @@ import type { Store } from "../../store/store.js";
 import { AbandonedJobs } from "./abandoned.js";
 import { realign } from "./clock-jumps.js";
 import { jobOf } from "./job-rows.js";
+import type { Notifier } from "./notifier.js";
 import { Planner } from "./planner.js";
 import { RunningJobs, type RunningJobsOptions } from "./running-jobs.js";
 
@@ -17,6 +18,9 @@ const IDS_AT_ONCE = 500;
 
 type TickOptions = Pick<RunningJobsOptions, "parts" | "scripts" | "clock" | "onTrouble"> & {
   readonly owner: string;
+  /** Id of the only schedule whose jobs are run; all of the owner's when absent. */
+  readonly schedule: string | undefined;
+  readonly notifier: Notifier | undefined;
 };
 
 /**
@@ -27,7 +31,7 @@ export async function tick(
   options: TickOptions,
   { signal }: { readonly signal?: AbortSignal | undefined },
 ): Promise<Job[]> {
-  const { parts, clock, owner } = options;
+  const { parts, clock, owner, schedule, notifier } = options;
   const { store } = parts;
   const touched = new Set<string>();
   const note = ({ id }: { readonly id: string }): void => void touched.add(id);
@@ -37,7 +41,9 @@ export async function tick(
     jobsAtOnce: JOBS_AT_ONCE,
     events: { began: note, ended: note },
   });
-  const planner = new Planner({ store, clock, owner, graceMs: GRACE_MS, random: Math.random });
+  const planner = new Planner({
+    ...{ store, clock, owner, schedule, graceMs: GRACE_MS, random: Math.random },
+  });
   const interrupt = (): void => jobs.interrupt("Whoever waited for it went away.");
   signal?.addEventListener("abort", interrupt, { once: true });
   try {
@@ -50,6 +56,7 @@ export async function tick(
     }
     await jobs.begin();
     await jobs.idle();
+    await notifier?.deliverDue({ owner, signal });
   } finally {
     signal?.removeEventListener("abort", interrupt);
   }

@@ -38,6 +38,7 @@ export interface WebhookOptions {
   readonly now: number;
   /** Finds the addresses of names; the system's resolver when absent. */
   readonly resolve?: Resolve | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -63,7 +64,8 @@ export async function sendWebhook(message: WebhookMessage, options: WebhookOptio
   const Agent = url.protocol === "https:" ? HttpsAgent : HttpAgent;
   // One connection for one message: a pooled one would not have been checked for this address.
   const agent = new Agent({ keepAlive: false, lookup: guard.lookup });
-  const signal = AbortSignal.timeout(WEBHOOK_MS);
+  const limit = AbortSignal.timeout(WEBHOOK_MS);
+  const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
   let status: number;
   try {
     const response = await fetch(url.href, {
@@ -77,7 +79,7 @@ export async function sendWebhook(message: WebhookMessage, options: WebhookOptio
     (response.body as Readable | null)?.destroy();
     ({ status } = response);
   } catch (error) {
-    throw guard.refusal() ?? failureOf(url, error, signal);
+    throw guard.refusal() ?? failureOf(url, error, limit);
   } finally {
     agent.destroy();
   }
