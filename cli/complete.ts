@@ -105,7 +105,8 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
   switch (name) {
     case "space":
     case "source":
-    case "remote": {
+    case "remote":
+    case "notifySpace": {
       const { items } = await (await client()).spaces.list({ limit: 1000 });
       return items.map((space) => line(space.name, space.status));
     }
@@ -116,6 +117,10 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
     case "script": {
       const { items } = await (await client()).scripts.list({});
       return items.map((script) => line(script.name, script.description));
+    }
+    case "schedule": {
+      const { items } = await (await client()).schedules.list({});
+      return items.map((schedule) => line(schedule.name, schedule.description));
     }
     case "user": {
       const { items } = await (await client()).users.list({});

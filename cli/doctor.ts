@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { SpacesError } from "../runtime/contract/errors.js";
 import type { SystemInfo } from "../runtime/contract/system.js";
 import { VERSION } from "../runtime/version.js";
+import { describeSchedules, examineSchedules, type ScheduleFindings } from "./doctor-schedules.js";
 import type { ServerFindings } from "./doctor-server.js";
 import { EXIT } from "./exit-codes.js";
 import { toSpacesError } from "./failures.js";
@@ -27,6 +28,8 @@ interface Findings {
   readonly node: { readonly version: string; readonly ok: boolean };
   readonly server: ServerFindings | undefined;
   readonly info: SystemInfo | undefined;
+  /** Undefined where they cannot be looked at. */
+  readonly schedules: ScheduleFindings | undefined;
   readonly problems: readonly Problem[];
 }
 
@@ -35,7 +38,7 @@ export function defineDoctor(program: Command, session: Session): void {
     .command("doctor")
     .summary("check what is usable here")
     .description(
-      "Check Node, the data directory or the server that is configured, and every driver there; exit 1 when nothing is usable.",
+      "Check Node, the data directory or the server that is configured, every driver and your schedules there; exit 1 when nothing is usable.",
     )
     .action(async () => {
       const findings = await examine(session);
@@ -77,8 +80,10 @@ async function examine(session: Session): Promise<Findings> {
     const reason = driver.reason ?? "It is not usable.";
     problems.push({ what: `driver ${driver.name}`, reason, remedy: driver.remedy ?? "" });
   }
+  const schedules =
+    info === undefined ? undefined : await examineSchedules(session, info, problems);
   const ok = node.ok && info?.drivers.some((driver) => driver.usable) === true;
-  return { ok, version: VERSION, node, server, info, problems };
+  return { ok, version: VERSION, node, server, info, schedules, problems };
 }
 
 /** Checks the server, where one is configured; what the configuration lacks is a problem too. */
@@ -103,7 +108,10 @@ export function isSupported(version: string): boolean {
   return major > NODE_FLOOR[0] || (major === NODE_FLOOR[0] && minor >= NODE_FLOOR[1]);
 }
 
-function describe({ version, node, server, info, problems }: Findings, output: Output): string {
+function describe(
+  { version, node, server, info, schedules, problems }: Findings,
+  output: Output,
+): string {
   const mark = (good: boolean): string =>
     good ? output.style("stdout", "green", "ok  ") : output.style("stdout", "red", "no  ");
   const remedyOf = (what: string): string => {
@@ -140,5 +148,6 @@ function describe({ version, node, server, info, problems }: Findings, output: O
     text += `${mark(driver.usable)}driver ${printable(driver.name)}${version}${chosen}\n`;
     text += remedyOf(`driver ${driver.name}`);
   }
+  if (schedules !== undefined && schedules.count > 0) text += describeSchedules(schedules, mark);
   return text;
 }

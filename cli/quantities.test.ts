@@ -2,10 +2,12 @@ import { describe, expect, it } from "vitest";
 import {
   LONGEST_MS,
   parseCount,
+  parseDelay,
   parseDuration,
   parseOffset,
   parsePort,
   parseSize,
+  showDuration,
 } from "./quantities.js";
 
 describe("parseDuration", () => {
@@ -27,6 +29,33 @@ describe("parseDuration", () => {
       );
     },
   );
+});
+
+describe("parseDelay", () => {
+  it("reads a duration that may be nothing", () => {
+    expect(["0", "0s", "500ms", "1d"].map((text) => parseDelay(text, "--jitter"))).toEqual([
+      ...[0, 0, 500, 86_400_000],
+    ]);
+  });
+
+  it.each(["", "-1s", "soon", "25h", "1e3"])("refuses %j and names the option", (text) => {
+    expect(() => parseDelay(text, "--jitter")).toThrow(
+      expect.objectContaining({
+        code: "INVALID_INPUT",
+        message: expect.stringContaining("--jitter"),
+      }),
+    );
+  });
+});
+
+describe("showDuration", () => {
+  it("shows the largest unit that is whole, which reads back as the same", () => {
+    const shown = [0, 1, 1500, 90_000, 300_000, 21_600_000, 86_400_000].map(showDuration);
+    expect(shown).toEqual(["0s", "1ms", "1500ms", "90s", "5m", "6h", "1d"]);
+    expect(shown.map((text) => parseDelay(text, "--x"))).toEqual([
+      ...[0, 1, 1500, 90_000, 300_000, 21_600_000, 86_400_000],
+    ]);
+  });
 });
 
 describe("parseSize", () => {

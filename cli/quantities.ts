@@ -1,17 +1,13 @@
 /** Reads the durations, sizes and counts that people give to options. */
+import { millisecondsOf } from "../runtime/contract/durations.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 
-const MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 const BYTES: Readonly<Record<string, number>> = { Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 };
 
 /** The longest duration that any call takes: a week, in milliseconds. */
 export const LONGEST_MS = 604_800_000;
+/** The longest delay of a job: a day, in milliseconds. */
+const LONGEST_DELAY_MS = 86_400_000;
 /** The longest life of a space or token: ten years, in milliseconds. */
 const LONGEST_LIFE_MS = 315_360_000_000;
 
@@ -37,9 +33,28 @@ export function parseLifetime(text: string, option: string): number {
   throw invalid(option, text, "Give a duration above 0 and up to 3650d, such as 2h or 30d.");
 }
 
-function millisecondsOf(text: string): number {
-  const [, number, unit = "s"] = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  return number === undefined ? Number.NaN : Number(number) * (MS[unit] ?? Number.NaN);
+/**
+ * Reads a duration that may be 0, up to a day, such as a delay.
+ * @param option the option that errors name
+ * @returns milliseconds
+ */
+export function parseDelay(text: string, option: string): number {
+  const ms = millisecondsOf(text);
+  if (ms >= 0 && ms <= LONGEST_DELAY_MS) return ms;
+  throw invalid(option, text, "Give a duration from 0 and up to 1d, such as 0, 30s or 5m.");
+}
+
+const SHOWN_UNITS = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+] as const;
+
+/** A number of milliseconds in the largest unit that it is whole in, such as `90s` or `6h`. */
+export function showDuration(ms: number): string {
+  const [unit, length] = SHOWN_UNITS.find((entry) => ms % entry[1] === 0) ?? ["ms", 1];
+  return ms === 0 ? "0s" : `${ms / length}${unit}`;
 }
 
 /**

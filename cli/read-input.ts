@@ -56,6 +56,23 @@ export async function readStdin(limit: number, signal: AbortSignal): Promise<str
   return decode(Buffer.concat(chunks), "standard input");
 }
 
+/**
+ * Reads a file that has to be there, or standard input where its name is `-`.
+ * @param limit most bytes that are taken
+ * @throws SpacesError `INVALID_INPUT` as the two above, and where there is no such file
+ */
+export async function readFileOrStdin(
+  file: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const text = file === "-" ? await readStdin(limit, signal) : readTextFile(file, limit);
+  if (text !== undefined) return text;
+  throw new SpacesError("INVALID_INPUT", `There is no file "${file}".`, {
+    suggestion: "Check the path.",
+  });
+}
+
 /** Whether standard input is a file or pipe, which a command may be meant to read. */
 export function stdinHasData(): boolean {
   try {

@@ -82,7 +82,7 @@ export function scriptOptions(command: Command): Command {
     .option("--input <json>", "value that `runtime.input` gives to the script", parseInput);
 }
 
-/** Reads a value of `--input`. */
+/** Reads the value of `--input`. @throws SpacesError `INVALID_INPUT` for what is no JSON */
 export function parseInput(text: string): { readonly value: unknown } {
   try {
     return { value: JSON.parse(text) };

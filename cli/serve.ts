@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defaultDataDir } from "../runtime/bindings/select.js";
 import { SpacesError } from "../runtime/contract/errors.js";
+import { isNamedIn } from "../runtime/interpreter/address-guard.js";
 import type { TlsFiles } from "../runtime/server/listening.js";
 import type { LogLevel } from "../runtime/server/log.js";
 import { examples } from "./help.js";
@@ -23,6 +24,7 @@ interface ServeOptions {
   readonly publicUrl?: string;
   readonly allowHost: readonly string[];
   readonly allowOrigin: readonly string[];
+  readonly webhookHost: readonly string[];
   readonly drainTimeout: string;
   readonly logLevel: LogLevel;
 }
@@ -51,6 +53,12 @@ export function defineServe(program: Command, session: Session): void {
     .option("--public-url <url>", "URL by which clients and spaces reach the server", parseUrl)
     .option("--allow-host <name>", "answer to this name too (repeatable)", collect, [])
     .option("--allow-origin <origin>", "let pages of this site call (repeatable)", collect, [])
+    .option(
+      "--webhook-host <host>",
+      "let webhooks reach this host though its address is private (repeatable)",
+      collectHosts,
+      [],
+    )
     .option("--drain-timeout <time>", "time for calls to end when the server does", "10s")
     .addOption(
       new Option("--log-level <level>", "least level that is logged")
@@ -87,6 +95,7 @@ async function serve(session: Session, options: ServeOptions): Promise<void> {
     driver: driver ?? (process.env.SPACES_DRIVER || undefined),
     allowHosts: options.allowHost,
     allowOrigins: options.allowOrigin,
+    webhookHosts: options.webhookHost,
     log: createLog(options.logLevel),
   });
   const { url, adminToken } = server;
@@ -156,3 +165,13 @@ function parseUrl(text: string): string {
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+function collectHosts(value: string, before: readonly string[]): readonly string[] {
+  try {
+    isNamedIn(new URL("http://localhost"), [value]);
+  } catch (error) {
+    if (!SpacesError.isInstance(error)) throw error;
+    throw new InvalidArgumentError("It must be a host such as ci.local, ci.local:8080 or *.local.");
+  }
+  return collect(value, before);
+}

@@ -1,8 +1,7 @@
 /** `spaces templates list|show|apply|delete`: what spaces are made from. */
 import { type Command, Option } from "commander";
-import { SpacesError } from "../runtime/contract/errors.js";
 import { examples } from "./help.js";
-import { readStdin, readTextFile } from "./read-input.js";
+import { readFileOrStdin } from "./read-input.js";
 import type { Session } from "./session.js";
 import { table } from "./text.js";
 
@@ -52,7 +51,7 @@ export function defineTemplates(program: Command, session: Session): void {
     .requiredOption("-f, --file <file>", "the file, or - for standard input")
     .action(async ({ file }: { file: string }) => {
       const { signal, output } = session;
-      const source = await readSource(file, signal);
+      const source = await readFileOrStdin(file, SOURCE_LIMIT, signal);
       const client = await session.client();
       const filename = file === "-" ? "stdin.yaml" : file;
       const applied = await client.templates.apply({ source, filename }, { signal });
@@ -76,15 +75,4 @@ export function defineTemplates(program: Command, session: Session): void {
       if (output.isJson) output.json({ template, deleted: !dryRun });
     });
   examples(remove, "templates delete mine");
-}
-
-async function readSource(file: string, signal: AbortSignal): Promise<string> {
-  const source =
-    file === "-" ? await readStdin(SOURCE_LIMIT, signal) : readTextFile(file, SOURCE_LIMIT);
-  if (source === undefined) {
-    throw new SpacesError("INVALID_INPUT", `There is no file "${file}".`, {
-      suggestion: "Check the path.",
-    });
-  }
-  return source;
 }

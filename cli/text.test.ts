@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { ago, byteSize, printable, printableLines, printableName, table } from "./text.js";
+import {
+  ago,
+  byteSize,
+  inTimezone,
+  printable,
+  printableLines,
+  printableName,
+  table,
+  took,
+} from "./text.js";
 
 describe("table", () => {
   it("aligns columns, also with wide characters, and leaves no trailing blanks", () => {
@@ -59,4 +68,25 @@ it.each([
   [5000 * 1024 ** 4, "5000.0 TiB"],
 ])("%i bytes are shown as %s", (bytes, text) => {
   expect(byteSize(bytes)).toBe(text);
+});
+
+it.each([
+  [0, "0 ms"],
+  [999, "999 ms"],
+  [1500, "1.5 s"],
+  [119_000, "119.0 s"],
+  [600_000, "10 min"],
+  [7_200_000, "2 h"],
+])("%i milliseconds are shown as %s", (ms, text) => {
+  expect(took(ms)).toBe(text);
+});
+
+it.each([
+  ["2026-03-29T00:59:59.000Z", "Europe/Berlin", "Sun 2026-03-29 01:59:59 +01:00"],
+  ["2026-03-29T01:00:00.000Z", "Europe/Berlin", "Sun 2026-03-29 03:00:00 +02:00"],
+  ["2026-01-01T00:00:00.000Z", "UTC", "Thu 2026-01-01 00:00:00 +00:00"],
+  ["2026-01-01T00:00:00.000Z", "Asia/Kathmandu", "Thu 2026-01-01 05:45:00 +05:45"],
+  ["2026-01-01T00:00:00.000Z", "America/New_York", "Wed 2025-12-31 19:00:00 -05:00"],
+])("%s in %s is shown as %s", (timestamp, timezone, text) => {
+  expect(inTimezone(timestamp, timezone)).toBe(text);
 });

@@ -131,3 +131,36 @@ export function ago(timestamp: string, now: number = Date.now()): string {
   }
   return "just now";
 }
+
+/** How long something took, as people read it, such as `12 ms`, `1.5 s` or `3 min`. */
+export function took(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
+  return `${Math.round(ms / 3_600_000)} h`;
+}
+
+/**
+ * A point in time as the clocks of a time zone show it, such as `Sun 2026-11-22 03:00:00 +01:00`.
+ * @param timestamp ISO 8601
+ * @param timezone a name of the IANA database
+ */
+export function inTimezone(timestamp: string, timezone: string): string {
+  const parts = new Intl.DateTimeFormat("en-GB", {
+    timeZone: timezone,
+    weekday: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "longOffset",
+  }).formatToParts(new Date(timestamp));
+  const part = (type: Intl.DateTimeFormatPartTypes): string =>
+    parts.find((each) => each.type === type)?.value ?? "";
+  const date = `${part("year")}-${part("month")}-${part("day")}`;
+  const time = `${part("hour")}:${part("minute")}:${part("second")}`;
+  const offset = part("timeZoneName").replace(/^GMT$/, "+00:00").replace("GMT", "");
+  return `${part("weekday")} ${date} ${time} ${offset}`;
+}

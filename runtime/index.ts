@@ -9,6 +9,7 @@ export type { FileInfo } from "./contract/files.js";
 export type { Permission } from "./contract/permissions.js";
 export type { Forward } from "./contract/ports.js";
 export type { CommandResult } from "./contract/processes.js";
+export type { Job, JobStatus, Schedule } from "./contract/schedules.js";
 export type { ScriptInputs } from "./contract/script-inputs.js";
 export type { ListedScript, Script, ScriptRun, ScriptVersion } from "./contract/scripts.js";
 export type { Space as SpaceData, SpaceStatus } from "./contract/spaces.js";
@@ -59,6 +60,13 @@ export type {
   StreamOptions,
 } from "./sdk/processes.js";
 export type { AttachPtyOptions, OpenPtyOptions, Pty } from "./sdk/pty.js";
+export type {
+  AddScheduleOptions,
+  AppliedSchedule,
+  ListJobsOptions,
+  ScheduleNotify,
+  ScheduleOptions,
+} from "./sdk/schedules.js";
 export type {
   RunScriptOptions,
   RunStoredScriptOptions,

@@ -58,7 +58,7 @@ export const count: Reader<number> = (place, value) => {
   return value;
 };
 
-/** A number of bytes. */
+/** A number of bytes, or of times. */
 export const whole: Reader<number> = (place, value) => {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
     throw invalid(place, "a whole number from 0", value);
@@ -102,6 +102,24 @@ export const milliseconds: Reader<number> = (place, value) => {
   }
   return Math.max(1, result);
 };
+
+/** As `milliseconds`, or 0 for no time at all. */
+export const millisecondsOrNone: Reader<number> = (place, value) => {
+  if (value === 0) return 0;
+  if (typeof value !== "number" || !(value > 0)) {
+    throw invalid(place, "a number of seconds from 0", value);
+  }
+  return milliseconds(place, value);
+};
+
+/** A value of any kind; the host tells where JSON cannot hold it. */
+export const anyValue: Reader<unknown> = (_place, value) => value;
+
+/** Also null, by which a setting is taken away. */
+export const orNull =
+  <T>(read: Reader<T>): Reader<T | null> =>
+  (place, value) =>
+    value === null ? null : read(place, value);
 
 export const textList: Reader<string[]> = (place, value) => {
   if (!Array.isArray(value)) throw invalid(place, "an array of strings", value);

@@ -163,6 +163,113 @@ export function fileForScript(file: HostFile) {
   };
 }
 
+/** A job of a schedule as the host describes it. */
+export interface HostJob {
+  readonly id: string;
+  readonly schedule: string;
+  readonly dueAt: string;
+  readonly trigger: string;
+  readonly status: string;
+  readonly attempts: number;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly lagMs?: number;
+  readonly run?: string;
+  readonly exitCode?: number;
+  readonly error?: object;
+  readonly reason?: string;
+  readonly notification?: object;
+}
+
+/** A schedule as the host describes it. */
+export interface HostSchedule {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly script: string;
+  readonly scriptVersion: number | null;
+  readonly space: string | null;
+  readonly args: readonly string[];
+  readonly input: unknown;
+  readonly overlap: string;
+  readonly missed: string;
+  readonly missedWindowMs: number;
+  readonly jitterMs: number;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly retryDelayMs: number;
+  readonly grant: readonly string[] | null;
+  readonly notify: object | null;
+  readonly paused: boolean;
+  readonly owner: string;
+  readonly nextDueAt?: string;
+  readonly lastJob?: HostJob;
+  readonly failuresInARow: number;
+  readonly problems: readonly object[];
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** The host's description of a job, for scripts. */
+export function jobForScript(job: HostJob) {
+  return {
+    id: job.id,
+    schedule: job.schedule,
+    due_at: job.dueAt,
+    trigger: job.trigger,
+    status: job.status,
+    attempts: job.attempts,
+    ...present({
+      started_at: job.startedAt,
+      ended_at: job.endedAt,
+      lag_ms: job.lagMs,
+      run: job.run,
+      exit_code: job.exitCode,
+      error: job.error,
+      reason: job.reason,
+      notification: job.notification,
+    }),
+  };
+}
+
+/** The host's description of a schedule, for scripts: settings as they are given, times in seconds. */
+export function scheduleForScript(schedule: HostSchedule) {
+  const { lastJob } = schedule;
+  return {
+    name: schedule.name,
+    id: schedule.id,
+    description: schedule.description,
+    cron: schedule.cron,
+    tz: schedule.timezone,
+    script: schedule.script,
+    version: schedule.scriptVersion,
+    space: schedule.space,
+    args: schedule.args,
+    input: schedule.input,
+    overlap: schedule.overlap,
+    missed: schedule.missed,
+    window: schedule.missedWindowMs / 1000,
+    jitter: schedule.jitterMs / 1000,
+    timeout: schedule.timeoutMs / 1000,
+    retries: schedule.retries,
+    retry_delay: schedule.retryDelayMs / 1000,
+    grant: schedule.grant,
+    notify: schedule.notify,
+    paused: schedule.paused,
+    owner: schedule.owner,
+    failures_in_a_row: schedule.failuresInARow,
+    problems: schedule.problems,
+    created_at: schedule.createdAt,
+    updated_at: schedule.updatedAt,
+    ...present({
+      next_due_at: schedule.nextDueAt,
+      last_job: lastJob === undefined ? undefined : jobForScript(lastJob),
+    }),
+  };
+}
+
 /** What an archive holds, as the host tells of it when it is made or extracted. */
 export interface HostArchive {
   readonly entries: number;

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { writeApiIndex } from "./api-index.mjs";
 import { fitEngine } from "./engine-wasm.mjs";
 import { writeTypes } from "./types.mjs";
 
@@ -103,6 +104,7 @@ await Promise.all([
   }),
   declarations(),
   writeTypes(`${out}/stdlib-types`),
+  writeApiIndex(out),
   // Workers are files of their own: they start faster without shared chunks.
   build({
     ...node,
@@ -135,11 +137,15 @@ await Promise.all([
       space: "stdlib/space.ts",
       files: "stdlib/files.ts",
       "files-async": "stdlib/files-async.ts",
+      schedules: "stdlib/schedules.ts",
+      "schedules-async": "stdlib/schedules-async.ts",
       runtime: "stdlib/runtime.ts",
+      session: "stdlib/session.ts",
       yaml: "stdlib/yaml.ts",
     },
     outdir: `${out}/stdlib`,
-    external: ["spaces:host", "spaces:entry"],
+    // A module has to be the same one for all who import it.
+    external: ["spaces:host", "spaces:entry", "spaces", "space", "files", "runtime", "yaml"],
   }),
   // Parts of the prelude that are evaluated on first use: scripts whose value is the module.
   build({

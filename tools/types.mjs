@@ -1,6 +1,6 @@
 /**
  * Makes the type declarations of the script modules from the hand-written ones in `stdlib/types/`:
- * the promise forms of `spaces` and `files`, the bound form of `spaces`, and the camelCase aliases. The
+ * the promise forms of `spaces`, `files` and `schedules`, the bound form of `spaces`, and the camelCase aliases. The
  * build calls `writeTypes`; `node tools/types.mjs` renews the derived files beside their sources.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -162,8 +162,9 @@ export async function writeTypes(directory) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const spaces = await readFile(new URL("spaces.d.ts", source), "utf8");
-  const files = await readFile(new URL("files.d.ts", source), "utf8");
-  await writeFile(new URL("spaces-async.d.ts", source), asyncTypes(spaces, "spaces"));
-  await writeFile(new URL("files-async.d.ts", source), asyncTypes(files, "files"));
+  for (const name of ["spaces", "files", "schedules"]) {
+    const text = await readFile(new URL(`${name}.d.ts`, source), "utf8");
+    await writeFile(new URL(`${name}-async.d.ts`, source), asyncTypes(text, name));
+  }
   await writeFile(new URL("space.d.ts", source), boundTypes(spaces));
 }

@@ -1,5 +1,6 @@
 /** What a binding is: the contract's typed client, and what must be released with it. */
 import type { Client } from "../contract/contract.js";
+import type { Permission } from "../contract/permissions.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import type { Attachment, AttachOptions, AttachTarget } from "./attachment.js";
 
@@ -25,6 +26,10 @@ export interface BindingOptions {
   readonly driver?: string | undefined;
   /** Data directory; `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, when absent. */
   readonly dataDir?: string | undefined;
+  /** What calls may do, of what the caller may; local only. All of it when absent. */
+  readonly grant?: readonly Permission[] | undefined;
+  /** What the records of runs name as what started them; local only. `api` when absent. */
+  readonly via?: "mcp" | undefined;
   /** Told of the progress of long work, such as the pull of an image. */
   readonly onProgress?: ProgressListener | undefined;
 }

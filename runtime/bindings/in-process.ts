@@ -6,6 +6,7 @@ import type { CallContext, ScriptRunner } from "../engine/context.js";
 import { Engine, type EngineOptions } from "../engine/engine.js";
 import { localActor } from "../engine/identity/local-user.js";
 import { createRouter } from "../engine/router.js";
+import { granted } from "../engine/script-grant.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
 import { attachWithin, type EngineAttachment } from "./attach-within.js";
@@ -16,8 +17,8 @@ import { hostCallFor } from "./host-call.js";
 import { invalidInputOf } from "./invalid-input.js";
 import { runRecorded } from "./recorded-script.js";
 
-type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> &
-  Pick<EngineOptions, "runLimits" | "onTrouble"> & {
+type InProcessOptions = Pick<BindingOptions, "driver" | "grant" | "onProgress" | "via"> &
+  Pick<EngineOptions, "runLimits" | "onTrouble" | "webhookHosts"> & {
     /** Absolute path of the data directory. */
     readonly dataDir: string;
     /** The address at which native scripts in spaces reach the server that opens this engine. */
@@ -42,12 +43,13 @@ export type EngineRouter = ReturnType<typeof createRouter>;
 
 /**
  * Opens the engine of a data directory and makes its client, which acts as the user of the
- * operating system with all permissions.
+ * operating system with all permissions, or with those that are granted.
  * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used
  */
 export async function openInProcess(options: InProcessOptions): Promise<Binding> {
   const host = await openEngineHost(options);
-  const context: CallContext = { actor: localActor(), depth: 0, local: true };
+  const own: CallContext = { actor: localActor(), depth: 0, local: true, via: options.via };
+  const context = granted(own, options.grant);
   return {
     kind: "in-process",
     client: host.clientFor(context),

@@ -9,7 +9,7 @@ import type { Binding, BindingOptions } from "./binding.js";
  * Opens the binding that the options and the configuration ask for.
  * @throws SpacesError `INVALID_INPUT` for a mistake in the configuration; `STORE_UNAVAILABLE` when
  *   the local store cannot be used; `UNAUTHENTICATED` when a token must not be sent to the server;
- *   `UNSUPPORTED` for a driver that a server is to take
+ *   `UNSUPPORTED` for a driver or a grant that a server is to take
  */
 export async function openBinding(options: BindingOptions = {}): Promise<Binding> {
   const config = await resolveConfig(options);
@@ -36,6 +36,16 @@ async function openServer(config: Config, options: BindingOptions): Promise<Bind
       details: { url: config.url?.value, driver: config.driver.value },
     });
   }
+  if (options.grant !== undefined) {
+    throw new SpacesError(
+      "UNSUPPORTED",
+      "What a server lets its callers do is limited by a token.",
+      {
+        suggestion: `Make one with \`spaces tokens create <name> --scope ${options.grant.join(",")}\` and use that.`,
+        details: { url: config.url?.value },
+      },
+    );
+  }
   const [{ openRemote }, { tokenFor }] = await Promise.all([
     import("./remote/remote.js"),
     import("../config/token.js"),
@@ -52,6 +62,8 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
   return await openInProcess({
     dataDir: options.dataDir === undefined ? defaultDataDir() : resolve(options.dataDir),
     driver: config.driver?.value,
+    grant: options.grant,
+    via: options.via,
     onProgress: options.onProgress,
   });
 }

@@ -274,6 +274,14 @@ export const schedulesContract = {
       summary: "Run the caller's jobs that are due, and wait for their end",
     })
     .meta({ permission: "ManageSchedules", audited: true, idempotent: true })
-    .input(z.strictObject({}).default({}))
+    .errors(errorsOf("SCHEDULE_NOT_FOUND"))
+    .input(
+      z
+        .strictObject({
+          /** Only the jobs of this schedule. */
+          schedule: nameSchema.optional(),
+        })
+        .default({}),
+    )
     .output(z.object({ items: z.array(jobSchema) })),
 };

@@ -19,6 +19,8 @@ export interface CallContext {
   readonly local: boolean;
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
+  /** By what the call came, for the records of runs; `api` when absent. */
+  readonly via?: "mcp" | undefined;
   /** The run whose script makes the call. */
   readonly run?: string | undefined;
 }
@@ -59,6 +61,8 @@ export interface EngineParts {
   readonly runScript: ScriptRunner;
   /** The server's address as spaces reach it; undefined where no server is, or none is known. */
   readonly publicUrl: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private. */
+  readonly webhookHosts: readonly string[];
   readonly onProgress: ProgressListener | undefined;
   readonly runLimits: RunLimits;
   /** Told of what went wrong without a caller who could be told. */

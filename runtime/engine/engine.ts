@@ -24,6 +24,7 @@ import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
 import { RunRecords } from "./run-records.js";
 import { Runs } from "./runs.js";
+import type { Schedules } from "./schedules/schedules.js";
 import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
@@ -39,6 +40,8 @@ export interface EngineOptions {
   readonly runScript: ScriptRunner;
   /** The address at which native scripts in spaces reach the server that opens this engine. */
   readonly publicUrl?: string | undefined;
+  /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
+  readonly webhookHosts?: readonly string[] | undefined;
   readonly onProgress?: ProgressListener | undefined;
   /** Other values for some of `RUN_LIMITS`. */
   readonly runLimits?: Partial<RunLimits> | undefined;
@@ -63,6 +66,7 @@ export class Engine implements AsyncDisposable {
   readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
+  #schedules: Promise<Schedules> | undefined;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
@@ -118,6 +122,7 @@ export class Engine implements AsyncDisposable {
       secrets: new SecretBox(options.dataDir),
       runScript: options.runScript,
       publicUrl: options.publicUrl,
+      webhookHosts: options.webhookHosts ?? [],
       onProgress: options.onProgress,
       runLimits: { ...RUN_LIMITS, ...options.runLimits },
       onTrouble: options.onTrouble ?? ((message) => process.emitWarning(message)),
@@ -125,6 +130,14 @@ export class Engine implements AsyncDisposable {
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
     return engine;
+  }
+
+  /** The schedules. Their code is loaded when they are first asked for. */
+  schedules(): Promise<Schedules> {
+    this.#schedules ??= import("./schedules/schedules.js").then(
+      ({ Schedules }) => new Schedules(this),
+    );
+    return this.#schedules;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -244,8 +244,8 @@ export class ScriptStarter {
 }
 
 /** What had a script run, where nobody says more: a person or program, or the script of a run. */
-export function triggerOf({ run }: CallContext): RunTrigger {
-  return run === undefined ? { kind: "api" } : { kind: "script", parent: run };
+export function triggerOf({ run, via }: CallContext): RunTrigger {
+  return run === undefined ? { kind: via ?? "api" } : { kind: "script", parent: run };
 }
 
 function scriptRunOf(result: ScriptResult, run: string): ScriptRun {

@@ -1,6 +1,7 @@
 /**
- * Decides which hosts and addresses a script's `fetch` may reach: first by the permissions the
- * script was given, then by the address, which must be public. Used by `fetch.ts` alone.
+ * Decides which hosts and addresses a request may reach that a user's text asks for: a script's
+ * `fetch` first by the permissions the script was given, then by the address, which must be public;
+ * a schedule's webhook by its address, or by what the operator allows.
  */
 import { lookup as systemLookup } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
@@ -80,6 +81,24 @@ export interface Grant {
   readonly privateAllowed: boolean;
 }
 
+/** The entries of a list that stand for the host and port of a URL. */
+function entriesFor(url: URL, hosts: readonly string[]): Entry[] {
+  const host = bareHost(url);
+  return hosts
+    .map(readEntry)
+    .filter((entry) => (entry.wildcard ? host.endsWith(`.${entry.host}`) : host === entry.host))
+    .filter((entry) => entry.port === undefined || entry.port === portOf(url));
+}
+
+/**
+ * Whether a list names the host of a URL, by its name, also with its port, or by `*.` and what its
+ * name ends with.
+ * @throws SpacesError `INVALID_INPUT` for an entry that is no host
+ */
+export function isNamedIn(url: URL, hosts: readonly string[]): boolean {
+  return entriesFor(url, hosts).length > 0;
+}
+
 /**
  * Checks a URL against the script's network permissions.
  * @throws SpacesError `PERMISSION_DENIED` naming the flag that would allow it; `INVALID_INPUT` for a
@@ -89,10 +108,7 @@ export function checkPermission(url: URL, permissions: ScriptPermissions): Grant
   const host = bareHost(url);
   const port = portOf(url);
   const { net } = permissions;
-  const matching = (Array.isArray(net) ? (net as readonly string[]) : [])
-    .map(readEntry)
-    .filter((entry) => (entry.wildcard ? host.endsWith(`.${entry.host}`) : host === entry.host))
-    .filter((entry) => entry.port === undefined || entry.port === port);
+  const matching = entriesFor(url, Array.isArray(net) ? net : []);
   if (net !== true && matching.length === 0) {
     const shown = isPrivateByName(host) || url.port ? `${url.hostname}:${port}` : url.hostname;
     throw new SpacesError("PERMISSION_DENIED", `The script may not reach "${shown}".`, {
@@ -132,12 +148,18 @@ export interface AddressGuard {
 /**
  * Makes the guard for a URL whose permission was checked. An address written out in the URL is
  * checked at once, a name when the connection is made, on the addresses that are then connected to.
+ * @param refuse makes the error for an address that is not public
  * @throws SpacesError `PERMISSION_DENIED` for an address that is not public.
  */
-export function guardAddress(url: URL, grant: Grant, resolve: Resolve): AddressGuard {
+export function guardAddress(
+  url: URL,
+  grant: Grant,
+  resolve: Resolve,
+  refuse: (url: URL) => SpacesError = refuseAddress,
+): AddressGuard {
   const host = bareHost(url);
   if (ipaddr.isValid(host) && !grant.privateAllowed && !isPublicAddress(host)) {
-    throw refuseAddress(url);
+    throw refuse(url);
   }
   let refused: SpacesError | undefined;
   const lookup: LookupFunction = (hostname, options, callback) => {
@@ -150,7 +172,7 @@ export function guardAddress(url: URL, grant: Grant, resolve: Resolve): AddressG
           !grant.privateAllowed &&
           !found.every(({ address }) => isPublicAddress(address))
         ) {
-          refused = refuseAddress(url);
+          refused = refuse(url);
           callback(refused, "", 0);
         } else if (options.all) {
           callback(null, [...found]);

@@ -75,6 +75,8 @@ describe.each([
   ["space", "space"],
   ["files", "files"],
   ["files/async", "files-async"],
+  ["schedules", "schedules"],
+  ["schedules/async", "schedules-async"],
   ["runtime", "runtime"],
   ["yaml", "yaml"],
 ])("the module %s", (specifier, file) => {
@@ -110,10 +112,11 @@ it("every declared global exists", async () => {
 
 it("the derived declarations are up to date (node tools/types.mjs)", async () => {
   const spaces = await readFile(new URL("spaces.d.ts", source), "utf8");
-  const files = await readFile(new URL("files.d.ts", source), "utf8");
   const derived = (name: string) => readFile(new URL(name, source), "utf8");
-  expect(await derived("spaces-async.d.ts")).toBe(asyncTypes(spaces, "spaces"));
-  expect(await derived("files-async.d.ts")).toBe(asyncTypes(files, "files"));
+  for (const name of ["spaces", "files", "schedules"] as const) {
+    const text = await readFile(new URL(`${name}.d.ts`, source), "utf8");
+    expect(await derived(`${name}-async.d.ts`)).toBe(asyncTypes(text, name));
+  }
   expect(await derived("space.d.ts")).toBe(boundTypes(spaces));
 });
 
@@ -127,6 +130,8 @@ describe("a script that is compiled against them", () => {
       import { parse, stringify } from "yaml";
       import files, { readBytes, write, delete as erase, type FileInfo } from "files";
       import * as later from "files/async";
+      import schedules, { preview, delete as unschedule, type JobInfo } from "schedules";
+      import { history } from "schedules/async";
 
       const id: string = create("dev", "node", "Mine", "bash");
       create("dev", "node", { env: { A: "b" }, start: true });
@@ -156,6 +161,10 @@ describe("a script that is compiled against them", () => {
       const mine: string = space.files.read("a", { length: 1 }) + here.read("a");
       here.writeJson("a.json", { n }); here.delete("a"); const moved: FileInfo = here.move("a", "b");
       console.log(written, sum, start4, both, mine, moved.modified_at);
+      const due: string | undefined = schedules.add("n", { cron: "@daily", script: "s" }).next_due_at;
+      schedules.update("n", { jitter: 0, space: null, notify: { webhook: { url: "https://x" } } });
+      const jobs: JobInfo[] = await history("n", { status: "failed", limit: 5 });
+      unschedule("n"); console.log(due, jobs[0]?.lag_ms, preview("@daily", { tz: "UTC" }));
       if (code > 0) exit(1);
     `;
     expect(await compile(script)).toBe("");
@@ -174,6 +183,8 @@ describe("a script that is compiled against them", () => {
     ['import { read } from "files/async"; const text: string = read("dev", "a");', "Promise"],
     ['import space from "space"; space.files.stat("dev", "a");', "StatOptions"],
     ['import { files } from "space"; files.raed("a");', "raed"],
+    ['import { add } from "schedules"; add("n", { cron: "@daily" });', "script"],
+    ['import { add } from "schedules"; add("n", { cron: "", script: "", overlap: "no" });', "no"],
     ["document.title;", "document"],
     ["process.exit(1);", "process"],
   ])("is told what is wrong in %s", async (script, complaint) => {

@@ -50,13 +50,13 @@ function toSpacesError(name: string, error: unknown): SpacesError {
 }
 
 export class HostCalls {
-  readonly #request: ScriptRequest;
+  readonly #request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
   readonly #limit: number;
-  readonly #abort = new AbortController();
+  #abort = new AbortController();
   #running = 0;
 
   /** @param limit calls that may run at once */
-  constructor(request: ScriptRequest, limit: number) {
+  constructor(request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">, limit: number) {
     this.#request = request;
     this.#limit = limit;
   }
@@ -82,9 +82,10 @@ export class HostCalls {
     }
   }
 
-  /** Aborts the calls that run. */
+  /** Aborts the calls that run; those made afterwards are not touched. */
   abort(): void {
     this.#abort.abort();
+    this.#abort = new AbortController();
   }
 
   async #dispatch(name: string, input: unknown): Promise<unknown> {

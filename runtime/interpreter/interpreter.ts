@@ -4,15 +4,25 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { SpacesError } from "../contract/errors.js";
-import { type ResolvedLimits, resolveLimits } from "./limits.js";
+import { describeEnd, fromRegistry } from "./end-errors.js";
+import { Evaluator } from "./evaluator.js";
+import { checkScript, factsFor } from "./facts.js";
+import { resolveLimits } from "./limits.js";
 import { ModuleReader } from "./module-reader.js";
 import { OutputKeeper } from "./output.js";
 import { WorkerPool } from "./pool.js";
 import type { SandboxWorker } from "./sandbox-worker.js";
 import { errorAt, parseScriptError } from "./script-error.js";
-import { Session, type SessionEnd } from "./session.js";
-import { checkSource, SourceLoader } from "./source.js";
-import type { Interpreter, ScriptError, ScriptRequest, ScriptResult } from "./types.js";
+import { Session } from "./session.js";
+import { SourceLoader } from "./source.js";
+import type {
+  InteractiveSession,
+  Interpreter,
+  ScriptError,
+  ScriptRequest,
+  ScriptResult,
+  SessionRequest,
+} from "./types.js";
 
 /** How an interpreter is set up. */
 export interface InterpreterOptions {
@@ -56,6 +66,7 @@ export function createInterpreter(options: InterpreterOptions = {}): Interpreter
   const loader = new SourceLoader(options.cacheDir);
   return {
     run: (request) => run(pool, loader, request),
+    open: (request) => open(pool, loader, request),
     [Symbol.asyncDispose]: () => pool.close(),
   };
 }
@@ -80,7 +91,8 @@ async function run(
 
   let worker: SandboxWorker | undefined;
   try {
-    const facts = checkRequest(request, limits);
+    checkScript(request, limits);
+    const facts = factsFor(request.filename, request, limits);
     modules.sources.set(request.filename, request.source);
     const loaded = await loader.load(request.filename, request.source);
     if (!("text" in loaded)) {
@@ -100,7 +112,14 @@ async function run(
     if (end.kind === "completed") {
       return finish(0);
     }
-    return end.kind === "exited" ? finish(end.exitCode) : fail(describeEnd(end, limits, modules));
+    if (end.kind === "exited") {
+      return finish(end.exitCode);
+    }
+    return fail(
+      end.kind === "failed"
+        ? parseScriptError(end.error, modules.sources)
+        : describeEnd("script", end, limits),
+    );
   } catch (error) {
     return fail(fromRegistry(error));
   } finally {
@@ -110,89 +129,19 @@ async function run(
   }
 }
 
-/** Refuses what cannot be run, and gives the JSON that the prelude starts with. */
-function checkRequest(request: ScriptRequest, limits: ResolvedLimits): string {
-  const { filename, source, args, input, space } = request;
-  if (filename === "" || filename.startsWith("spaces:") || /[\0\r\n]/.test(filename)) {
-    throw new SpacesError("INVALID_INPUT", `${JSON.stringify(filename)} is no name of a script.`);
-  }
-  const problem = checkSource(source, limits.sourceBytes);
-  if (problem !== undefined) {
-    throw new SpacesError("INVALID_INPUT", `The script ${filename} ${problem}`);
-  }
-  const { concurrentCalls } = limits;
-  try {
-    return JSON.stringify({
-      args: args ?? [],
-      input,
-      env: openEnv(request),
-      space,
-      concurrentCalls,
-    });
-  } catch (cause) {
-    throw new SpacesError("INVALID_INPUT", `The input of ${filename} is not JSON-safe.`, { cause });
-  }
-}
-
-/** The part of the environment that the script's permissions open. */
-function openEnv({ env = {}, permissions }: ScriptRequest): Record<string, string> {
-  const allowed = permissions?.env ?? [];
-  const open = Object.entries(env).filter(
-    (entry): entry is [string, string] =>
-      entry[1] !== undefined && (allowed === true || allowed.includes(entry[0])),
-  );
-  return Object.fromEntries(open);
-}
-
-function describeEnd(
-  end: Exclude<SessionEnd, { kind: "completed" | "exited" }>,
-  limits: ResolvedLimits,
-  modules: ModuleReader,
-): ScriptError {
-  switch (end.kind) {
-    case "failed":
-      return parseScriptError(end.error, modules.sources);
-    case "timeout":
-      return fromRegistry(
-        new SpacesError(
-          "SCRIPT_TIMEOUT",
-          `The script did not end within ${(limits.timeoutMs ?? 0) / 1000} seconds and was stopped.`,
-        ),
-      );
-    case "memory":
-      return fromRegistry(
-        new SpacesError(
-          "SCRIPT_MEMORY",
-          `The script used up its memory of ${Math.round(limits.memoryBytes / 1024 / 1024)} MiB.`,
-        ),
-      );
-    case "cancelled":
-      return fromRegistry(new SpacesError("CANCELLED", "The script was cancelled."));
-    case "neverSettles":
-      return fromRegistry(new SpacesError("SCRIPT_NEVER_SETTLES"));
-    case "crashed":
-      return sandboxFailed("its engine failed");
-    case "hostile":
-      return sandboxFailed("its worker broke the protocol");
-    case "died":
-      return sandboxFailed(`its worker died: ${end.error?.message ?? "it exited"}`);
-  }
-}
-
-function sandboxFailed(reason: string): ScriptError {
-  return fromRegistry(
-    new SpacesError("INTERNAL", "The sandbox failed and was thrown away.", { details: { reason } }),
-  );
-}
-
-function fromRegistry(error: unknown): ScriptError {
-  const known = SpacesError.isInstance(error)
-    ? error
-    : new SpacesError("INTERNAL", `The script could not be run: ${String(error)}`);
-  return {
-    name: known.name,
-    message: known.message,
-    code: known.code,
-    error: known.serialize(),
-  };
+async function open(
+  pool: WorkerPool,
+  loader: SourceLoader,
+  request: SessionRequest,
+): Promise<InteractiveSession> {
+  const limits = resolveLimits(request.limits);
+  const facts = factsFor("the session", request, limits);
+  const worker = await pool.acquire(undefined);
+  return Evaluator.open(worker, {
+    request,
+    facts,
+    limits,
+    loader,
+    onEnd: () => pool.release(worker),
+  });
 }

@@ -37,6 +37,12 @@ export const WORKER_RESOURCES = {
 
 /** What a script gets to end by itself, after its deadline, before its worker is killed. */
 export const GRACE_MS = 60;
+/** What an input of a session gets to die out, before the session's worker is killed. */
+export const SESSION_GRACE_MS = 800;
+/** Wall time of a look for members to complete, for objects can be made to answer slowly. */
+export const COMPLETION_MS = 250;
+/** Inputs of a session whose sources are kept for the positions of errors. */
+export const KEPT_INPUTS = 100;
 /** Promise jobs that run between two looks at the clock. */
 export const JOBS_PER_TURN = 1000;
 /** Timers that a script can have at once. */

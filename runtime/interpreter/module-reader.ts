@@ -9,8 +9,10 @@ function failed(error: string): string {
   return JSON.stringify([0, { error }]);
 }
 
+type ModuleRequest = Pick<ScriptRequest, "filename" | "moduleSource">;
+
 export class ModuleReader {
-  readonly #request: ScriptRequest;
+  readonly #request: ModuleRequest;
   readonly #loader: SourceLoader;
   readonly #sourceBytes: number;
   readonly #root: string;
@@ -18,7 +20,7 @@ export class ModuleReader {
   /** Sources as the user wrote them, by their name in stacks. */
   readonly sources = new Map<string, string>();
 
-  constructor(request: ScriptRequest, loader: SourceLoader, sourceBytes: number) {
+  constructor(request: ModuleRequest, loader: SourceLoader, sourceBytes: number) {
     this.#request = request;
     this.#loader = loader;
     this.#sourceBytes = sourceBytes;

@@ -40,6 +40,40 @@ export interface RunMessage {
   readonly memoryBytes: number;
 }
 
+/** Opens a session; its answer is that of the request `id`. */
+export interface OpenMessage {
+  readonly type: "open";
+  readonly run: number;
+  readonly id: number;
+  /** Name of its inputs without their number. */
+  readonly filename: string;
+  readonly facts: string;
+  readonly memoryBytes: number;
+}
+
+/** Evaluates an input in the session. */
+export interface EvaluateMessage {
+  readonly type: "evaluate";
+  readonly id: number;
+  /** Name of the input in stacks. */
+  readonly name: string;
+  readonly code: string;
+  /** Text of the module that makes its imports. */
+  readonly module: string | undefined;
+  /** JSON of what the session's hook `begin` takes. */
+  readonly facts: string;
+  readonly timeoutMs: number | undefined;
+}
+
+/** Asks for the members of an object of the session. */
+export interface CompleteMessage {
+  readonly type: "complete";
+  readonly id: number;
+  /** JSON of what the session's hook `complete` takes. */
+  readonly question: string;
+  readonly timeoutMs: number;
+}
+
 /** The answer to a `call` or `module` message: JSON `[0, value]` or `[1, error]`. */
 export interface ReplyMessage {
   readonly type: "reply";
@@ -52,7 +86,13 @@ export interface StopMessage {
   readonly type: "stop";
 }
 
-export type MainMessage = RunMessage | ReplyMessage | StopMessage;
+export type MainMessage =
+  | RunMessage
+  | OpenMessage
+  | EvaluateMessage
+  | CompleteMessage
+  | ReplyMessage
+  | StopMessage;
 
 /** How a script ended, as the worker saw it. */
 export type Outcome =
@@ -67,6 +107,13 @@ export type Outcome =
   /** The engine itself failed. */
   | { readonly kind: "crashed" };
 
+/** What came of a request to a session, which goes on. */
+export type Answer =
+  /** `text` is what the value is shown as; none where there is nothing to show. */
+  | { readonly kind: "value"; readonly text: string | undefined }
+  | { readonly kind: "failed"; readonly error: string }
+  | { readonly kind: "timeout" | "cancelled" | "neverSettles" };
+
 export type OutputStream = "stdout" | "stderr";
 export type OutputPiece = readonly [stream: OutputStream, text: string];
 
@@ -74,7 +121,12 @@ export type WorkerMessage =
   | { readonly type: "call"; readonly id: number; readonly name: string; readonly input: string }
   | { readonly type: "module"; readonly id: number; readonly path: string }
   | { readonly type: "output"; readonly pieces: readonly OutputPiece[] }
-  | { readonly type: "done"; readonly run: number; readonly outcome: Outcome };
+  | { readonly type: "done"; readonly run: number; readonly outcome: Outcome }
+  | { readonly type: "answered"; readonly id: number; readonly answer: Answer }
+  /** An error of a session's code that ran between two inputs, or beside one. */
+  | { readonly type: "uncaught"; readonly error: string }
+  /** What ran between two inputs has been stopped, as the main thread wished. */
+  | { readonly type: "stopped" };
 
 const PIECES = 1024;
 const PIECE_LENGTH = OUTPUT_BATCH + 65_536;
@@ -123,6 +175,22 @@ function isOutcome(value: unknown): value is Outcome {
   return SIMPLE_OUTCOMES.has(value.kind);
 }
 
+function isAnswer(value: unknown): value is Answer {
+  if (!isRecord(value)) {
+    return false;
+  }
+  switch (value.kind) {
+    case "value":
+      return value.text === undefined || isText(value.text, MAX_ERROR_LENGTH);
+    case "failed":
+      return isText(value.error, MAX_ERROR_LENGTH);
+    default:
+      return (
+        value.kind === "timeout" || value.kind === "cancelled" || value.kind === "neverSettles"
+      );
+  }
+}
+
 /** Is this name one that a host call can have? */
 export function isCallName(name: unknown): name is string {
   return isText(name, MAX_NAME_LENGTH) && CALL_NAME.test(name);
@@ -152,6 +220,16 @@ export function parseWorkerMessage(value: unknown): WorkerMessage | undefined {
       return isId(value.run) && isOutcome(value.outcome)
         ? { type: "done", run: value.run, outcome: value.outcome }
         : undefined;
+    case "answered":
+      return isId(value.id) && isAnswer(value.answer)
+        ? { type: "answered", id: value.id, answer: value.answer }
+        : undefined;
+    case "uncaught":
+      return isText(value.error, MAX_ERROR_LENGTH)
+        ? { type: "uncaught", error: value.error }
+        : undefined;
+    case "stopped":
+      return { type: "stopped" };
     default:
       return undefined;
   }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { artifactUrl } from "../artifacts.js";
 import { DEFAULT_LIMITS, WORKER_RESOURCES } from "./limits.js";
-import { CONTROL, CONTROL_LENGTH, type MainMessage, type WorkerData } from "./protocol.js";
+import { CONTROL, CONTROL_LENGTH, type MainMessage, STOP, type WorkerData } from "./protocol.js";
 
 /** What a session learns from its worker. */
 export interface WorkerListener {
@@ -93,6 +93,12 @@ export class SandboxWorker {
   stop(reason: number): void {
     Atomics.store(this.#control, CONTROL.stop, reason);
     Atomics.notify(this.#control, CONTROL.outputTaken);
+    this.post({ type: "stop" });
+  }
+
+  /** Lets a session go on that was stopped, with what came meanwhile. */
+  resume(): void {
+    Atomics.store(this.#control, CONTROL.stop, STOP.none);
     this.post({ type: "stop" });
   }
 

@@ -8,6 +8,15 @@ import type { ScriptError, ScriptPosition } from "./types.js";
 /** Sources by the name that they have in stacks. */
 export type Sources = ReadonlyMap<string, string>;
 
+/** How positions in stacks are shown: those of a session's inputs are not where they were typed. */
+export interface Places {
+  /** The position in the source of one in the code that was evaluated; none for what is not in it. */
+  readonly original: (position: ScriptPosition) => ScriptPosition | undefined;
+  /** What a file is called. */
+  readonly label: (file: string) => string;
+}
+
+const AS_THEY_ARE: Places = { original: (position) => position, label: (file) => file };
 const MAX_DEPTH = 5;
 const MAX_FRAMES = 20;
 const FRAME_LINES = 2;
@@ -28,7 +37,7 @@ interface StackFrame extends ScriptPosition {
 }
 
 /** The frames of a stack that lie in the user's own files; repeated ones (recursion) once. */
-function userFrames(stack: string, sources: Sources): StackFrame[] {
+function userFrames(stack: string, sources: Sources, places: Places): StackFrame[] {
   const frames: StackFrame[] = [];
   for (const line of stack.split("\n")) {
     const match = /^\s+at (?:(.*) \()?(.+?):(\d+)(?::(\d+))?\)?$/.exec(line);
@@ -36,12 +45,12 @@ function userFrames(stack: string, sources: Sources): StackFrame[] {
     if (match === null || file === undefined || !sources.has(file)) {
       continue;
     }
-    const frame = {
-      caller: match[1] ?? "",
-      file,
-      line: Number(match[3]),
-      column: Number(match[4] ?? 1),
-    };
+    const position = { file, line: Number(match[3]), column: Number(match[4] ?? 1) };
+    const original = places.original(position);
+    if (original === undefined) {
+      continue;
+    }
+    const frame = { caller: match[1] ?? "", ...original };
     const last = frames.at(-1);
     if (last === undefined || showFrame(last) !== showFrame(frame)) {
       frames.push(frame);
@@ -128,12 +137,13 @@ function registryError(wire: unknown, details: unknown): SerializedError | undef
   };
 }
 
-function build(value: unknown, sources: Sources, depth: number): ScriptError {
+function build(value: unknown, sources: Sources, places: Places, depth: number): ScriptError {
   const wire = record(value) ?? {};
   const name = text(wire.name, "Error");
   const message = text(wire.message, "");
-  const stacked = userFrames(text(wire.stack, ""), sources);
+  const stacked = userFrames(text(wire.stack, ""), sources, places);
   const frames = stacked.length > 0 ? stacked : importPosition(message, sources);
+  const shown = frames.map((frame) => ({ ...frame, file: places.label(frame.file) }));
   const top = frames[0];
   const source = top === undefined ? undefined : sources.get(top.file);
   const error = registryError(wire.error, wire.details);
@@ -145,20 +155,24 @@ function build(value: unknown, sources: Sources, depth: number): ScriptError {
     ...(top === undefined || source === undefined
       ? {}
       : {
-          position: { file: top.file, line: top.line, column: top.column },
-          stack: [`${name}: ${message}`, ...frames.map(showFrame)].join("\n"),
+          position: { file: places.label(top.file), line: top.line, column: top.column },
+          stack: [`${name}: ${message}`, ...shown.map(showFrame)].join("\n"),
           frame: codeFrame(source, top),
         }),
     ...(wire.cause === undefined || depth >= MAX_DEPTH
       ? {}
-      : { cause: build(wire.cause, sources, depth + 1) }),
+      : { cause: build(wire.cause, sources, places, depth + 1) }),
   };
 }
 
 /** Reads the JSON description of an uncaught error. Never throws. */
-export function parseScriptError(json: string, sources: Sources): ScriptError {
+export function parseScriptError(
+  json: string,
+  sources: Sources,
+  places: Places = AS_THEY_ARE,
+): ScriptError {
   try {
-    return build(JSON.parse(json), sources, 0);
+    return build(JSON.parse(json), sources, places, 0);
   } catch {
     return { name: "Error", message: "The script failed.", code: "SCRIPT_FAILED" };
   }

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
+import type { SessionWorker } from "./guest-traffic.js";
 import { resolveLimits } from "./limits.js";
 import { ModuleReader } from "./module-reader.js";
 import { OutputKeeper } from "./output.js";
 import type { MainMessage } from "./protocol.js";
 import type { WorkerListener } from "./sandbox-worker.js";
-import { Session, type SessionEnd, type SessionWorker } from "./session.js";
+import { Session, type SessionEnd } from "./session.js";
 import { SourceLoader } from "./source.js";
 import type { ScriptRequest } from "./types.js";
 
@@ -24,6 +25,9 @@ class CapturedWorker implements SessionWorker {
   }
   stop(): void {
     this.posted.push({ type: "stop" });
+  }
+  resume(): void {
+    throw new Error("A script that was stopped is not resumed.");
   }
   takeOutput(length: number): void {
     this.taken += length;

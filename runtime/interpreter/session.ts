@@ -2,17 +2,12 @@
  * One run of one script on one worker, seen from the main thread: carries its calls, modules and
  * output, keeps its deadline, and says how it ended. The worker is not trusted.
  */
+import { GuestTraffic, isTraffic, type SessionWorker } from "./guest-traffic.js";
 import { HostCalls } from "./host-calls.js";
 import { GRACE_MS, type ResolvedLimits } from "./limits.js";
 import type { ModuleReader } from "./module-reader.js";
 import type { OutputKeeper } from "./output.js";
-import {
-  type MainMessage,
-  type Outcome,
-  parseWorkerMessage,
-  STOP,
-  type WorkerMessage,
-} from "./protocol.js";
+import { type Outcome, parseWorkerMessage, STOP, type WorkerMessage } from "./protocol.js";
 import type { WorkerListener } from "./sandbox-worker.js";
 import type { ScriptRequest } from "./types.js";
 
@@ -21,15 +16,6 @@ export type SessionEnd =
   | Outcome
   | { readonly kind: "hostile" }
   | { readonly kind: "died"; readonly error: Error | undefined };
-
-/** What a session needs of its worker; `SandboxWorker` is one. */
-export interface SessionWorker {
-  begin(listener: WorkerListener): number;
-  post(message: MainMessage): void;
-  stop(reason: number): void;
-  takeOutput(length: number): void;
-  kill(): Promise<void>;
-}
 
 export interface SessionOptions {
   readonly request: ScriptRequest;
@@ -45,10 +31,10 @@ export class Session implements WorkerListener {
   readonly #worker: SessionWorker;
   readonly #options: SessionOptions;
   readonly #calls: HostCalls;
+  readonly #traffic: GuestTraffic;
   readonly #end: (end: SessionEnd) => void;
   readonly #onAbort = () => this.#stop("cancelled");
   #run = 0;
-  #lastId = 0;
   #stopping: "timeout" | "cancelled" | undefined;
   #ended = false;
   #deadline: NodeJS.Timeout | undefined;
@@ -64,6 +50,10 @@ export class Session implements WorkerListener {
     this.#end = end;
     // One more than the promise calls: a blocking call may run beside them.
     this.#calls = new HostCalls(options.request, options.limits.concurrentCalls + 1);
+    this.#traffic = new GuestTraffic(worker, this.#calls, options.modules, (stream, text) => {
+      options.output.add(text);
+      options.request.onOutput?.(stream, text);
+    });
   }
 
   /** Runs a script on a worker that the caller has acquired. The worker may be dead afterwards. */
@@ -113,26 +103,17 @@ export class Session implements WorkerListener {
 
   /** Handles a well-formed message; false when it does not fit the state of the run. */
   #accept(message: WorkerMessage): boolean {
-    if (message.type === "output") {
-      this.#takeOutput(message.pieces);
-      return true;
+    if (isTraffic(message)) {
+      return this.#traffic.accept(message);
     }
-    if (message.type === "done") {
-      if (message.run !== this.#run || !this.#isPossible(message.outcome)) {
-        return false;
-      }
-      this.#finish(message.outcome, message.outcome.kind === "crashed");
-      return true;
-    }
-    if (message.id <= this.#lastId) {
+    if (
+      message.type !== "done" ||
+      message.run !== this.#run ||
+      !this.#isPossible(message.outcome)
+    ) {
       return false;
     }
-    this.#lastId = message.id;
-    const answer =
-      message.type === "call"
-        ? this.#calls.answer(message.name, message.input)
-        : this.#options.modules.answer(message.path);
-    void answer.then((text) => this.#reply(message.id, text));
+    this.#finish(message.outcome, message.outcome.kind === "crashed");
     return true;
   }
 
@@ -142,22 +123,6 @@ export class Session implements WorkerListener {
       return this.#options.limits.timeoutMs !== undefined;
     }
     return outcome.kind !== "cancelled" || this.#stopping === "cancelled";
-  }
-
-  #takeOutput(pieces: Extract<WorkerMessage, { type: "output" }>["pieces"]): void {
-    let length = 0;
-    for (const [stream, text] of pieces) {
-      length += text.length;
-      this.#options.output.add(text);
-      this.#options.request.onOutput?.(stream, text);
-    }
-    this.#worker.takeOutput(length);
-  }
-
-  #reply(id: number, answer: string): void {
-    if (!this.#ended) {
-      this.#worker.post({ type: "reply", id, answer });
-    }
   }
 
   #stop(reason: "timeout" | "cancelled"): void {
@@ -182,7 +147,7 @@ export class Session implements WorkerListener {
     clearTimeout(this.#deadline);
     clearTimeout(this.#grace);
     this.#options.request.signal?.removeEventListener("abort", this.#onAbort);
-    this.#calls.abort();
+    this.#traffic.end();
     if (kill) {
       void this.#worker.kill().then(() => this.#end(end));
     } else {

@@ -60,11 +60,18 @@ export class SourceLoader {
     if (cached !== undefined) {
       return { text: cached };
     }
+    const stripped = await this.strip(text);
+    if ("text" in stripped) {
+      await cache?.write(text, stripped.text);
+    }
+    return stripped;
+  }
+
+  /** The JavaScript of TypeScript, without a look into the cache. */
+  async strip(source: string): Promise<LoadedSource> {
     const { default: typescript } = await import("@swc/wasm-typescript");
     try {
-      const stripped = typescript.transformSync(text, { mode: "strip-only", module: true }).code;
-      await cache?.write(text, stripped);
-      return { text: stripped };
+      return { text: typescript.transformSync(source, { mode: "strip-only", module: true }).code };
     } catch (error) {
       return syntaxError(error);
     }

@@ -120,8 +120,74 @@ export interface ScriptResult {
   readonly durationMs: number;
 }
 
+/** How an interactive session is set up. */
+export interface SessionRequest
+  extends Pick<
+    ScriptRequest,
+    "args" | "input" | "env" | "space" | "permissions" | "moduleSource" | "host" | "onOutput"
+  > {
+  /** Those of the session as a whole; there is no limit to its output. */
+  readonly limits?: Omit<ScriptLimits, "timeoutMs" | "outputBytes"> | undefined;
+  /** Whether values are shown in the colours of a terminal. */
+  readonly colors?: boolean | undefined;
+  /** Called with an error that nothing caught in code that ran between inputs, such as in a timer. */
+  readonly onUncaught?: ((error: ScriptError) => void) | undefined;
+}
+
+/** How one input is evaluated. */
+export interface EvaluateOptions {
+  /** Cancels the input; the session goes on where its sandbox survives. */
+  readonly signal?: AbortSignal | undefined;
+  /** Wall time of the input; undefined means none. */
+  readonly timeoutMs?: number | undefined;
+  /** Nothing follows: what is unfinished is an error. */
+  readonly whole?: boolean | undefined;
+  /** What the input is called in positions; `repl` and its number when left out. */
+  readonly label?: string | undefined;
+}
+
+/** What came of an input. */
+export type Evaluation =
+  /** `text` shows the value; there is none where the input only declares something. */
+  | { readonly kind: "value"; readonly text: string | undefined }
+  /** It is the beginning of something longer: nothing was evaluated. */
+  | { readonly kind: "incomplete" }
+  /** It failed; the session goes on. */
+  | { readonly kind: "failed"; readonly error: ScriptError }
+  /** The session is over: by `runtime.exit`, or because its sandbox could not be kept. */
+  | { readonly kind: "ended"; readonly exitCode: number }
+  | { readonly kind: "lost"; readonly error: ScriptError };
+
+/** A sandbox that lives on from input to input. Disposing ends it. */
+export interface InteractiveSession extends AsyncDisposable {
+  /**
+   * Evaluates an input, after those before it have ended. Never rejects for what it does. What is
+   * declared at its top lives on; `_` is the last value and `_error` the last error.
+   *
+   * @param source TypeScript or JavaScript that may import and await
+   */
+  evaluate(source: string, options?: EvaluateOptions): Promise<Evaluation>;
+  /**
+   * Names the members of an object that begin with a prefix; runs no getters of the guest.
+   *
+   * @param path names that lead to it; the empty path leads to the global object
+   */
+  complete(path: readonly string[], prefix: string): Promise<readonly string[]>;
+  /** Cancels what runs, also what runs between inputs. */
+  cancel(): void;
+  /** Whether the session is over. */
+  readonly ended: boolean;
+}
+
 /** Runs scripts, each in a fresh sandbox. */
 export interface Interpreter extends AsyncDisposable {
+  /**
+   * Opens an interactive session. It keeps a worker for itself until it ends.
+   *
+   * @throws SpacesError `INVALID_INPUT` when its input is not JSON-safe, `LIMIT_EXCEEDED` when all
+   *   workers are busy, or the error of the space that it is to be bound to
+   */
+  open(request: SessionRequest): Promise<InteractiveSession>;
   /** Runs one script to its end. Never rejects for what a script does; the result says it. */
   run(request: ScriptRequest): Promise<ScriptResult>;
 }

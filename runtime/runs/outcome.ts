@@ -10,6 +10,7 @@ export function scriptErrorOf(error: ScriptError): SerializedError {
     message: error.name === "" ? error.message : `${error.name}: ${error.message}`,
     details: {
       ...(error.position === undefined ? {} : { position: error.position }),
+      ...(error.frame === undefined ? {} : { frame: error.frame }),
       ...(error.error === undefined ? {} : { error: error.error }),
     },
   };

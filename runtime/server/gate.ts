@@ -14,6 +14,7 @@ const SINGLE = new Set([
   "host",
   "idempotency-key",
   "last-event-id",
+  "mcp-session-id",
   "origin",
   "transfer-encoding",
 ]);

@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import { Scheduler } from "../engine/schedules/scheduler.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
 import { ConnectionGuard } from "./connections.js";
@@ -11,6 +12,7 @@ import { takeRequests, WorkUnderWay } from "./intake.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { bind, makeHttpServer, type TlsFiles } from "./listening.js";
 import { createLog, type ServerLog } from "./log.js";
+import { McpEndpoint } from "./mcp-endpoint.js";
 import { Metrics } from "./metrics.js";
 import { isLoopback, Origins } from "./origins.js";
 import type { ServerParts } from "./parts.js";
@@ -35,6 +37,8 @@ export interface ServerOptions {
   readonly publicUrl?: string | undefined;
   /** Further names that the server answers to. */
   readonly allowHosts?: readonly string[] | undefined;
+  /** Hosts that webhooks may reach though their addresses are private, such as `ci.local:8080`. */
+  readonly webhookHosts?: readonly string[] | undefined;
   /** Sites whose pages may call. */
   readonly allowOrigins?: readonly string[] | undefined;
   /** Other values for some of `SERVER_LIMITS`. */
@@ -80,6 +84,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     dataDir: options.dataDir,
     driver: options.driver,
     publicUrl: options.publicUrl,
+    webhookHosts: options.webhookHosts,
   });
   try {
     const bound = await bind(http, { host: address, port, socket });
@@ -105,6 +110,8 @@ async function serve(
   const { store, secrets } = host.engine.parts;
   const connections = new ConnectionGuard(limits.connections, limits.headersMs, limits.pipelined);
   let draining = false;
+  const admission = new Admission(limits);
+  const mcp = new McpEndpoint({ host, limits, admission, log });
   const parts: ServerParts = {
     host,
     auth: options.auth,
@@ -118,10 +125,15 @@ async function serve(
       allowOrigins: options.allowOrigins ?? [],
       publicUrl: options.publicUrl,
     }),
-    admission: new Admission(limits),
+    admission,
     answers: new KeptAnswers(store, secrets, limits.keptAnswerMs),
     connections,
-    metrics: new Metrics({ store, connections: () => connections.count }),
+    mcp,
+    metrics: new Metrics({
+      store,
+      connections: () => connections.count,
+      mcpSessions: () => mcp.count,
+    }),
     log,
     isDraining: () => draining,
   };
@@ -139,12 +151,23 @@ async function serve(
     log,
   );
 
+  const scheduler = new Scheduler({
+    parts: host.engine.parts,
+    scripts: host.engine.scripts,
+    events: parts.metrics.jobs,
+    onTrouble: (err, what) => log.error({ err }, what),
+  });
+  (await host.engine.schedules()).listen(() => scheduler.wake());
+  scheduler.start();
+
   const close = async (deadlineMs: number): Promise<void> => {
     draining = true;
     const closed = once(http, "close");
     http.close();
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
+    const drained = scheduler.drain(deadlineMs);
+    mcp.endStreams();
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -152,7 +175,9 @@ async function serve(
     connections.closeAll();
     http.closeAllConnections();
     await closed;
+    await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
+    await drained;
     await host[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | undefined;

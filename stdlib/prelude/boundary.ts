@@ -33,7 +33,10 @@ interface HostPort {
 const global = globalThis as unknown as Record<string, unknown>;
 const port = global["spaces:port"] as HostPort;
 delete global["spaces:port"];
-const { call, evaluate, hook } = port;
+const { call, evaluate } = port;
+
+/** Names a function that the worker calls with one argument. */
+export const { hook } = port;
 
 interface Facts {
   readonly args: readonly string[];
@@ -81,7 +84,8 @@ let lastTimer = 0;
 const calls: Record<number, PendingCall> = create(null);
 const timers: Record<number, Timer> = create(null);
 
-function send(operation: string, json: string): string {
+/** Carries one operation to the worker, and gives the JSON of its answer. */
+export function send(operation: string, json: string): string {
   const answer = call(operation, json);
   if (answer === "") {
     // The host has ended this script. Spinning makes the engine ask, and stop for good.
@@ -199,15 +203,50 @@ function settle(json: unknown): void {
       }
       pending.reject(error);
     }
-    const next = firstWaiting;
-    if (next !== undefined) {
-      firstWaiting = next.next;
-      if (firstWaiting === undefined) {
-        lastWaiting = undefined;
-      }
-      dispatch(next);
+    sendWaiting();
+  }
+}
+
+/** Sends the calls that wait, as far as there is room for them. */
+function sendWaiting(): void {
+  while (firstWaiting !== undefined && callsInFlight < concurrentCalls) {
+    const next: PendingCall = firstWaiting;
+    firstWaiting = next.next;
+    if (firstWaiting === undefined) {
+      lastWaiting = undefined;
+    }
+    dispatch(next);
+  }
+}
+
+/**
+ * Forgets the calls and timers that began after two marks: the numbers of the last ones that stay.
+ * Their promises are never settled.
+ */
+function drop(json: unknown): void {
+  const marks = parseJson(json as string) as [number, number];
+  const callMark = marks[0];
+  for (let id = callMark + 1; id <= lastCall; id += 1) {
+    if (calls[id] !== undefined) {
+      delete calls[id];
+      callsInFlight -= 1;
     }
   }
+  // Calls wait in the order of their numbers, so that those which stay come first.
+  let last: PendingCall | undefined;
+  for (let next = firstWaiting; next !== undefined && next.id <= callMark; next = next.next) {
+    last = next;
+  }
+  lastWaiting = last;
+  if (last === undefined) {
+    firstWaiting = undefined;
+  } else {
+    last.next = undefined;
+  }
+  for (let id = marks[1] + 1; id <= lastTimer; id += 1) {
+    delete timers[id];
+  }
+  sendWaiting();
 }
 
 /** Ends the script with an error that nothing caught. */
@@ -291,5 +330,6 @@ function start(json: unknown): void {
 
 hook("start", start);
 hook("settle", settle);
+hook("drop", drop);
 hook("fire", fire);
 hook("fail", fail);

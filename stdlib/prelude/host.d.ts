@@ -35,6 +35,15 @@ declare module "spaces:host" {
     readonly space: string | undefined;
   };
 
+  /** Names a function that the worker calls with one argument. */
+  export function hook(name: string, hook: (argument: unknown) => void): void;
+  /** Carries one operation to the worker, and gives the JSON of its answer. */
+  export function send(operation: string, json: string): string;
+  /** Describes an error as JSON. */
+  export function describe(value: unknown): string;
+  /** Evaluates a lazy part of the prelude and gives what it exports. */
+  export function loadLazy(name: string): unknown;
+
   /** Parses JSON; out of reach of a script that replaces `JSON.parse`. */
   export function parseJson(text: string): unknown;
 }

@@ -14,6 +14,30 @@ interface Printer {
   level: number;
   /** How many more entries may be printed in all. */
   budget: number;
+  readonly colors: boolean;
+}
+
+/** The terminal's codes that begin and end the colour of a kind of value. */
+const COLORS = {
+  text: [32, 39],
+  number: [33, 39],
+  nothing: [90, 39],
+  special: [36, 39],
+  date: [35, 39],
+  pattern: [31, 39],
+} as const;
+
+type Color = keyof typeof COLORS;
+
+function paint(printer: Printer, color: Color | undefined, text: string): string {
+  if (!printer.colors || color === undefined) return text;
+  const [begin, end] = COLORS[color];
+  return `\u001b[${begin}m${text}\u001b[${end}m`;
+}
+
+/** A text without the codes of its colours, which take no room. */
+function plain(text: string): string {
+  return text.replace(/\u001b\[\d+m/g, "");
 }
 
 const WIDTH = 76;
@@ -115,8 +139,10 @@ function errorText(error: Error, indent: number): string {
 
 function property(printer: Printer, object: object, key: string | symbol, level: number): string {
   const descriptor = Object.getOwnPropertyDescriptor(object, key);
-  if (descriptor?.get) return descriptor.set ? "[Getter/Setter]" : "[Getter]";
-  if (descriptor?.set) return "[Setter]";
+  if (descriptor?.get) {
+    return paint(printer, "special", descriptor.set ? "[Getter/Setter]" : "[Getter]");
+  }
+  if (descriptor?.set) return paint(printer, "special", "[Setter]");
   return print(printer, descriptor?.value, level + 1);
 }
 
@@ -162,6 +188,7 @@ function describe(printer: Printer, object: object, level: number) {
   let open = "{";
   let parts: string[] = [];
   let skip = /^$/;
+  let color: Color | undefined;
   const show = (value: unknown) => print(printer, value, level + 1);
 
   if (Array.isArray(object)) {
@@ -187,6 +214,7 @@ function describe(printer: Printer, object: object, level: number) {
     parts = items(printer, Set.prototype.values.call(object), object.size, show);
   } else if (typeof object === "function") {
     base = `${functionText(object)} `;
+    color = "special";
     skip = /^(length|name|prototype)$/;
   } else if (object instanceof Error) {
     base = `${errorText(object, printer.indent - 2)} `;
@@ -194,8 +222,10 @@ function describe(printer: Printer, object: object, level: number) {
   } else if (object instanceof Date) {
     const time = Date.prototype.getTime.call(object);
     base = Number.isNaN(time) ? "Invalid Date " : `${new Date(time).toISOString()} `;
+    color = "date";
   } else if (object instanceof RegExp) {
     base = `${RegExp.prototype.toString.call(object)} `;
+    color = "pattern";
   } else if (object instanceof ArrayBuffer) {
     base = "ArrayBuffer ";
     parts = [`byteLength: ${object.byteLength}`];
@@ -227,28 +257,30 @@ function describe(printer: Printer, object: object, level: number) {
     const name = hidden ? `[${String(key)}]` : keyText(key);
     parts.push(`${name}: ${property(printer, object, key, level)}`);
   }
-  return { base, open, parts, alone };
+  return { base: color ? `${paint(printer, color, base.trimEnd())} ` : base, open, parts, alone };
 }
 
 /** Numbers and other short items of a long array in columns. */
 function columns(parts: string[], indent: number): string[] {
   const tail = parts.at(-1)?.startsWith("... ") ? parts.slice(-1) : [];
   const cells = parts.slice(0, parts.length - tail.length);
-  const width = Math.max(...cells.map((cell) => cell.length)) + 2;
+  const widths = cells.map((cell) => plain(cell).length);
+  const width = Math.max(...widths) + 2;
   const perLine = Math.min(
     16,
     Math.floor((WIDTH - indent) / width),
     Math.ceil(Math.sqrt(cells.length * 2.5)),
   );
   if (width > 20 || perLine < 2 || cells.some((cell) => cell.includes("\n"))) return parts;
-  const numeric = cells.every((cell) => /^-?[\d.]+n?$/.test(cell));
+  const numeric = cells.every((cell) => /^-?[\d.]+n?$/.test(plain(cell)));
   const lines: string[] = [];
   for (let at = 0; at < cells.length; at += perLine) {
     const row = cells.slice(at, at + perLine);
+    const blanks = (n: number) => " ".repeat(width - 2 - (widths[at + n] ?? 0));
     lines.push(
       numeric
-        ? row.map((cell) => cell.padStart(width - 2)).join(", ")
-        : row.map((cell, n) => (n === row.length - 1 ? cell : `${cell},`.padEnd(width))).join(""),
+        ? row.map((cell, n) => blanks(n) + cell).join(", ")
+        : row.map((cell, n) => (n === row.length - 1 ? cell : `${cell},${blanks(n)} `)).join(""),
     );
   }
   return [...lines, ...tail];
@@ -264,7 +296,7 @@ function isEmpty(object: object): boolean {
 function printObject(printer: Printer, object: object, level: number): string {
   if (printer.path.includes(object)) {
     if (!printer.circles.includes(object)) printer.circles.push(object);
-    return `[Circular *${printer.circles.indexOf(object) + 1}]`;
+    return paint(printer, "special", `[Circular *${printer.circles.indexOf(object) + 1}]`);
   }
   const custom = peek(object, CUSTOM);
   if (typeof custom === "function") {
@@ -274,7 +306,8 @@ function printObject(printer: Printer, object: object, level: number): string {
   const simple = object instanceof Error || typeof object === "function";
   const shallow = simple || object instanceof Date || object instanceof RegExp;
   if (level > printer.depth && !shallow && !isEmpty(object)) {
-    return `[${Array.isArray(object) ? "Array" : (className(object) ?? "Object: null prototype")}]`;
+    const kind = Array.isArray(object) ? "Array" : className(object);
+    return paint(printer, "special", `[${kind ?? "Object: null prototype"}]`);
   }
   printer.path.push(object);
   if (!isEmpty(object)) printer.level = level;
@@ -291,7 +324,7 @@ function printObject(printer: Printer, object: object, level: number): string {
   const joined = parts.join(", ");
   const fits =
     printer.level - level < 3 &&
-    joined.length + parts.length + start.length + printer.indent < WIDTH;
+    plain(joined).length + parts.length + plain(start).length + printer.indent < WIDTH;
   if (rows === parts && fits && !joined.includes("\n") && !start.includes("\n")) {
     return `${start}${open} ${joined} ${close}`;
   }
@@ -300,11 +333,13 @@ function printObject(printer: Printer, object: object, level: number): string {
 }
 
 function print(printer: Printer, value: unknown, level: number): string {
-  if (typeof value === "string") return quote(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (Object.is(value, -0)) return "-0";
+  if (typeof value === "string") return paint(printer, "text", quote(value));
+  if (typeof value === "bigint") return paint(printer, "number", `${value}n`);
+  if (Object.is(value, -0)) return paint(printer, "number", "-0");
+  if (value === undefined) return paint(printer, "nothing", "undefined");
+  if (typeof value === "symbol") return paint(printer, "text", String(value));
   if ((typeof value !== "object" && typeof value !== "function") || value === null) {
-    return String(value);
+    return paint(printer, value === null ? undefined : "number", String(value));
   }
   const { indent } = printer;
   const inside = printer.path.length;
@@ -321,12 +356,14 @@ function print(printer: Printer, value: unknown, level: number): string {
 /**
  * A value as text.
  * @param value Anything. Strings come in quotes.
- * @param options `depth`: levels of nesting shown, 2 by default; `indent`: column of continuation lines.
+ * @param options `depth`: levels of nesting shown, 2 by default; `indent`: column of continuation
+ *   lines; `colors`: with the codes that colour it at a terminal.
  */
 export function inspect(
   value: unknown,
-  options: { readonly depth?: number; readonly indent?: number } = {},
+  options: { readonly depth?: number; readonly indent?: number; readonly colors?: boolean } = {},
 ): string {
-  const { depth = 2, indent = 0 } = options;
-  return print({ path: [], circles: [], depth, indent, level: 0, budget: 20_000 }, value, 0);
+  const { depth = 2, indent = 0, colors = false } = options;
+  const printer = { path: [], circles: [], depth, indent, level: 0, budget: 20_000, colors };
+  return print(printer, value, 0);
 }

@@ -8,8 +8,8 @@ import { installConsole } from "./console.js";
 import { installGlobals } from "./globals.js";
 import { installTimers } from "./timers.js";
 
-export { callAsync, callSync, native, script } from "./boundary.js";
-export { SpacesError } from "./errors.js";
+export { callAsync, callSync, hook, loadLazy, native, script, send } from "./boundary.js";
+export { describe, SpacesError } from "./errors.js";
 export { parseJson } from "./primordials.js";
 
 for (const name of ["SharedArrayBuffer", "Atomics"]) {

@@ -18,9 +18,9 @@ const stringSlice = String.prototype.slice;
 const charCodeAt = String.prototype.charCodeAt;
 
 /** `promise.then(done, failed)`. */
-export function then(
-  promise: Promise<unknown>,
-  done: () => void,
+export function then<Value>(
+  promise: Promise<Value>,
+  done: (value: Value) => void,
   failed?: (reason: unknown) => void,
 ): void {
   apply(promiseThen, promise, [done, failed]);

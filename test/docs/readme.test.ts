@@ -48,7 +48,9 @@ const commands = inLanguage("sh", "bash").flatMap((block) =>
 );
 
 /** Commands whose first word is a name for several. */
-const GROUPS = new Set("config fields files ports roles scripts templates tokens users".split(" "));
+const GROUPS = new Set(
+  "config fields files ports roles schedules scripts templates tokens users".split(" "),
+);
 
 let cli: CliHome;
 beforeAll(async () => {
@@ -88,8 +90,10 @@ describe("the scripts in the documents", () => {
   });
 });
 
-/** Other YAML, such as a compose file, names no template. */
-const templates = inLanguage("yaml").filter(({ text }) => /^name:/m.test(text));
+/** Other YAML, such as a compose file, names no template; schedules have a test of their own. */
+const templates = inLanguage("yaml").filter(
+  ({ text }) => /^name:/m.test(text) && !/^cron:/m.test(text),
+);
 
 describe("the templates in the documents", () => {
   it.each(templates)("$page:$line can be applied", async ({ text }) => {

@@ -26,14 +26,16 @@ interface TestHostOptions {
   /** `virtual` when absent. */
   readonly driver?: string;
   readonly publicUrl?: string;
+  readonly webhookHosts?: readonly string[];
 }
 
 export async function openTestHost({
   driver = "virtual",
   publicUrl,
+  webhookHosts,
 }: TestHostOptions = {}): Promise<TestHost> {
   const dataDir = await mkdtemp(join(tmpdir(), "spaces-host-"));
-  const host = await openEngineHost({ dataDir, driver, publicUrl });
+  const host = await openEngineHost({ dataDir, driver, publicUrl, webhookHosts });
   const actor = localActor();
   const local = host.clientFor({ actor, depth: 0, local: true });
   const others: EngineHost[] = [];
@@ -52,7 +54,7 @@ export async function openTestHost({
       return (await local.tokens.create({ name: "test", user: name })).token;
     },
     async openAnother() {
-      const other = await openEngineHost({ dataDir, driver });
+      const other = await openEngineHost({ dataDir, driver, webhookHosts });
       others.push(other);
       return other;
     },

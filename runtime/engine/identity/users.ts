@@ -94,7 +94,7 @@ export class Users {
   }
 
   /**
-   * Deletes a user with its tokens and stored scripts.
+   * Deletes a user with its tokens, stored scripts and schedules.
    * @throws SpacesError `USER_NOT_FOUND`; `PERMISSION_DENIED` for a user who may do what the caller
    *   may not; `CONFLICT` for one with spaces, and for the last administrator
    */
@@ -125,6 +125,7 @@ export class Users {
         .execute();
       for (const { id } of tokens) await revokeAll(store, id);
       await store.deleteFrom("scripts").where("owner", "=", row.id).execute();
+      await store.deleteFrom("schedules").where("owner", "=", row.id).execute();
       await store.deleteFrom("users").where("id", "=", row.id).execute();
     });
   }

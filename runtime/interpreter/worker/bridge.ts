@@ -26,15 +26,18 @@ export interface StopCheck {
 export class Bridge {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
+  readonly #onMessage: (message: MainMessage) => void;
   readonly #kept: ReplyMessage[] = [];
   #lastId = 0;
   #pieces: OutputPiece[] = [];
   #pieceLength = 0;
   #sentLength = 0;
 
-  constructor(port: MessagePort, control: Int32Array) {
+  /** @param onMessage takes the messages that came while the thread waited for a reply */
+  constructor(port: MessagePort, control: Int32Array, onMessage: (message: MainMessage) => void) {
     this.#port = port;
     this.#control = control;
+    this.#onMessage = onMessage;
   }
 
   /** The reason that the main thread gave for ending the script, as a value of `STOP`. */
@@ -125,6 +128,12 @@ export class Bridge {
     }
   }
 
+  /** Sends what is told of a session, after the output before it. */
+  report(message: WorkerMessage, check: StopCheck): void {
+    this.flush(check);
+    this.#send(message);
+  }
+
   /** Sends the end of a run, after all of its output. */
   finish(run: number, outcome: Outcome, check: StopCheck): void {
     this.flush(check);
@@ -145,6 +154,8 @@ export class Bridge {
       if (received.message.type === "reply") {
         return received.message;
       }
+      const { message } = received;
+      setImmediate(() => this.#onMessage(message));
     }
   }
 

@@ -29,13 +29,20 @@ export interface SandboxOptions {
   readonly prelude: string;
 }
 
-/** A fresh sandbox: memory, globals and modules of its own. It is dropped after one script. */
+/** A fresh sandbox: memory, globals and modules of its own. It is dropped after one script or session. */
 export interface Sandbox {
   /**
    * Calls a hook of the prelude with one string. Gives false when the engine could not run it to
    * its end: stopped, out of memory, or broken.
    */
   callHook(name: string, argument: string): boolean;
+  /**
+   * Evaluates code as a script that may await, and calls the hook `evaluated` with its promise, or
+   * `threw` with the error where it cannot be compiled. Gives false as `callHook` does.
+   */
+  evaluate(filename: string, code: string): boolean;
+  /** Forgets the rejections that nobody has handled yet. */
+  forgetRejections(): void;
   /** Runs up to `limit` promise jobs and gives how many ran; -1 when one could not end. */
   runJobs(limit: number): number;
   /** Reports the first promise that was rejected and not handled to the hook `fail`. */

@@ -13,6 +13,8 @@ const STDLIB: ReadonlyMap<string, string> = new Map([
   ["space", "space"],
   ["files", "files"],
   ["files/async", "files-async"],
+  ["schedules", "schedules"],
+  ["schedules/async", "schedules-async"],
   ["runtime", "runtime"],
   ["yaml", "yaml"],
 ]);
@@ -21,6 +23,8 @@ const STDLIB: ReadonlyMap<string, string> = new Map([
 const INTERNAL = "spaces:";
 const ENTRY = "spaces:entry";
 const ENTRY_SCRIPT = "spaces:script";
+/** The guest's side of an interactive session. */
+const SESSION = "spaces:session";
 const FAILED = "spaces:failed/";
 const HOST = "spaces:host";
 const MAX_SPECIFIER_LENGTH = 1024;
@@ -48,9 +52,17 @@ interface FileAnswer {
 /** Reads a file of the script; "" when the script has to end. */
 export type FileReader = (path: string) => string;
 
+/** What runs in a sandbox: a script, or nothing until inputs come. */
+export interface Entry {
+  /** Name of the script; of a session, the name of its inputs without their number. */
+  readonly filename: string;
+  /** JavaScript of the script; none in an interactive session. */
+  readonly source: string | undefined;
+}
+
 export class ModuleTable {
   readonly #filename: string;
-  readonly #source: string;
+  readonly #source: string | undefined;
   readonly #root: string;
   readonly #readFile: FileReader;
   /** The name of the module at each path that was asked for. */
@@ -59,12 +71,19 @@ export class ModuleTable {
   readonly #files = new Map<string, string>();
   readonly #failures: string[] = [];
   readonly #jsonModules = new Set<string>();
+  /** The module that makes the imports of the input which is evaluated. */
+  #input: { readonly name: string; readonly text: string } | undefined;
 
-  constructor(filename: string, source: string, readFile: FileReader) {
+  constructor({ filename, source }: Entry, readFile: FileReader) {
     this.#filename = filename;
     this.#source = source;
     this.#root = filename.slice(0, filename.lastIndexOf("/") + 1);
     this.#readFile = readFile;
+  }
+
+  /** Offers the imports of an input as a module with the input's own name, to that input alone. */
+  setInput(name: string, text: string | undefined): void {
+    this.#input = text === undefined ? undefined : { name, text };
   }
 
   /**
@@ -94,7 +113,10 @@ export class ModuleTable {
       return { text: ENTRY };
     }
     if (importer === ENTRY && specifier === ENTRY_SCRIPT) {
-      return { text: this.#filename };
+      return { text: this.#source === undefined ? SESSION : this.#filename };
+    }
+    if (importer === specifier && importer === this.#input?.name) {
+      return { text: importer };
     }
     if (STDLIB.has(specifier)) {
       return { text: INTERNAL + specifier };
@@ -111,8 +133,14 @@ export class ModuleTable {
     if (name === ENTRY) {
       return { text: `import "${ENTRY_SCRIPT}";` };
     }
-    if (name === this.#filename) {
+    if (name === this.#filename && this.#source !== undefined) {
       return { text: this.#source };
+    }
+    if (name === SESSION && this.#source === undefined) {
+      return { text: stdlibText("session") };
+    }
+    if (name === this.#input?.name) {
+      return { text: this.#input.text };
     }
     if (name.startsWith(FAILED)) {
       return { error: this.#failures[Number(name.slice(FAILED.length))] ?? "The import failed." };

@@ -29,6 +29,9 @@ function unwrap<T extends object>(value: Wrapped<T>): T {
 
 const baseVariant = unwrap<QuickJSSyncVariant>(variantModule);
 
+/** A script in strict mode whose value is a promise: the engine's flags for it, which have no names. */
+const EVAL_STRICT_ASYNC = (1 << 3) | (1 << 7);
+
 interface MemoryState {
   refused: boolean;
 }
@@ -158,6 +161,20 @@ class QuickjsSandbox implements Sandbox {
       const handle = this.#context.newString(argument);
       return this.#callHandle(hook, handle);
     });
+  }
+
+  evaluate(filename: string, code: string): boolean {
+    return this.#guarded(() => {
+      const result = this.#context.evalCode(code, filename, EVAL_STRICT_ASYNC);
+      const [hook, argument] = result.error
+        ? ([this.#hooks.get("threw"), result.error] as const)
+        : ([this.#hooks.get("evaluated"), result.value] as const);
+      return hook !== undefined && this.#callHandle(hook, argument);
+    });
+  }
+
+  forgetRejections(): void {
+    this.#rejections.clear();
   }
 
   runJobs(limit: number): number {

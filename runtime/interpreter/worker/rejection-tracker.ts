@@ -104,6 +104,13 @@ export class RejectionTracker {
     return undefined;
   }
 
+  /** Forgets what is not handled yet. */
+  clear(): void {
+    for (const promise of [...this.#pending.keys()]) {
+      this.#forget(promise);
+    }
+  }
+
   readonly #track = (
     context: JSContextPointer,
     promise: bigint,
