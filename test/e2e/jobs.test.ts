@@ -304,7 +304,7 @@ describe.each(await drivers())("jobs on $driver", ({ driver, available }) => {
     );
 
     it("rotate-secret gives the service a new value, and prints none", async () => {
-      await applyTemplate("name: db\nfields:\n  password: {secret: true}\n  plain: {}\n");
+      await applyTemplate("name: db\nfields: [{name: password, secret: true}, {name: plain}]\n");
       await create("db", "--template", "db", "--field", "password=first-value", "--start");
       const value = async () => (await cli.run(["fields", "get", "db", "password"])).stdout.trim();
       const rotate = (...args: string[]) =>
