@@ -88,10 +88,13 @@ async function candidatesAt(
   if (argument.name() === "process" && space !== undefined) return await processesOf(space, client);
   if (isOneOf(argument, "from", "to") && command.name() === "diff") return [FILES];
   if (isOneOf(argument, "path", "from", "to")) {
-    const isTopCopy = command.name() === "cp" && command.parent?.parent === null;
-    if (isTopCopy || ["archive", "extract"].includes(command.name())) {
-      return await placesAt(last, client);
+    if (command.name() === "cp" && command.parent?.parent === null) {
+      return [
+        ...(await placesAt(last, client)),
+        ...(placeOf(last).space === undefined ? [FILES] : []),
+      ];
     }
+    if (["archive", "extract"].includes(command.name())) return await placesAt(last, client);
     return space === undefined ? [] : await filesOf(space, last, client);
   }
   const names = await named(argument.name(), client);
@@ -192,7 +195,7 @@ async function placesAt(last: string, client: () => Promise<Client>): Promise<st
     return (await filesOf(space, path, client)).map((file) => `${space}:${file}`);
   }
   const { items } = await (await client()).spaces.list({ limit: 1000 });
-  return [...items.map(({ name, status }) => line(`${name}:`, status)), FILES];
+  return items.map(({ name, status }) => line(`${name}:`, status));
 }
 
 function isOneOf(argument: Argument, ...names: readonly string[]): boolean {

@@ -125,6 +125,23 @@ describe.each(PLACES)("the files of a space on %s", (place) => {
     await space.files.delete("a/d.txt", { force: true });
   });
 
+  it("are archived, and extracted", async () => {
+    await space.files.write("packed/a.txt", "text");
+    const made = await space.files.archive("p.tgz", { path: "packed", exclude: ["*.log"] });
+    expect(made).toMatchObject({ path: "/workspace/p.tgz", entries: 1, bytes: 4, skipped: [] });
+    expect(await space.files.stat("p.tgz", { hash: true })).toMatchObject({ sha256: made.sha256 });
+    await expect(space.files.archive({ path: "p.tgz" })).rejects.toBeInstanceOf(ConflictError);
+    const from = { space: space.name, path: "p.tgz" };
+    expect(await space.files.extract(from, { path: "unpacked", clean: true })).toEqual({
+      entries: 1,
+      bytes: 4,
+      skipped: [],
+    });
+    expect((await space.files.read("unpacked/a.txt")).content).toBe("text");
+    const signal = AbortSignal.abort();
+    await expect(space.files.extract(from, { signal })).rejects.toBeInstanceOf(CancelledError);
+  });
+
   it("are refused where there is something, nothing, or no way", async () => {
     await space.files.write("there", "x");
     const again = space.files.write("there", "y", { overwrite: false });

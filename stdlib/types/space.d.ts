@@ -212,7 +212,8 @@ declare module "space" {
    * const output = space.run_script("deploy", "production", "v1.2.3");
    *
    * @param script Name of the stored script.
-   * @param args Arguments for the script; after them, options as an object: `timeout` in seconds.
+   * @param args Arguments for the script; after them, options as an object: `timeout` in
+   *   seconds and `input`.
    * @throws SpacesError `SCRIPT_NOT_FOUND`, `SCRIPT_FAILED`, `SCRIPT_TIMEOUT`, `SCRIPT_MEMORY` (with
    *   the output so far in `details.output`), `SPACE_NOT_FOUND`
    */

@@ -249,7 +249,8 @@ declare module "spaces/async" {
    *
    * @param space Name or id of the space.
    * @param script Name of the stored script.
-   * @param args Arguments for the script; after them, options as an object: `timeout` in seconds.
+   * @param args Arguments for the script; after them, options as an object: `timeout` in
+   *   seconds and `input`.
    * @throws SpacesError `SCRIPT_NOT_FOUND`, `SCRIPT_FAILED`, `SCRIPT_TIMEOUT`, `SCRIPT_MEMORY` (with
    *   the output so far in `details.output`), `SPACE_NOT_FOUND`
    */

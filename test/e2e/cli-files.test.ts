@@ -345,6 +345,73 @@ async function peakMiB(args: readonly string[]): Promise<number> {
   return Number(await readFile(peak, "utf8")) / 1024;
 }
 
+describe("spaces files archive and extract", () => {
+  beforeAll(() => cli.json(["create", "vault"]));
+
+  it("write a directory into an archive, and back", async () => {
+    await mkdir(join(workspace, "src/node_modules"), { recursive: true });
+    await writeFile(join(workspace, "src/a"), "abc");
+    await writeFile(join(workspace, "src/node_modules/b"), "b");
+    await symlink("a", join(workspace, "src/link"));
+    const exclude = ["--exclude", "node_modules", "--exclude", "*.log"];
+    const archived = await files("archive", "dev:src", "vault:a.tgz", ...exclude);
+    expect(archived).toMatchObject({ ...done, stderr: "" });
+    expect(archived.stdout).toMatch(
+      /^\/workspace\/a\.tgz: 2 entries, \d+ bytes, sha256 [0-9a-f]{64}\n$/,
+    );
+    const again = await files("archive", "dev", "vault:a.tgz");
+    expect(again).toMatchObject({ code: 1, stdout: "" });
+    expect(again.stderr).toContain("[FILE_EXISTS]");
+    const forced = await files("archive", "dev", "vault:a.tgz", "--force", "--json");
+    expect(JSON.parse(forced.stdout)).toMatchObject({ entries: 5, bytes: 4, skipped: [] });
+    expect(await files("extract", "vault:a.tgz", "dev:out")).toMatchObject({
+      ...done,
+      stdout: "5 entries, 4 bytes\n",
+    });
+    expect(await readFile(join(workspace, "out/src/a"), "utf8")).toBe("abc");
+    await writeFile(join(workspace, "out/more"), "x");
+    expect(await files("extract", "vault:a.tgz", "dev:out")).toMatchObject({ code: 1 });
+    expect(await files("extract", "vault:a.tgz", "dev:out", "--force")).toMatchObject(done);
+    expect(await readdir(join(workspace, "out"))).toEqual(["more", "src"]);
+    expect(await files("extract", "vault:a.tgz", "dev", "--clean")).toMatchObject(done);
+    expect(await readdir(workspace)).toEqual(["src"]);
+  });
+
+  it("tell what was left out, with names that cannot deceive", async () => {
+    await promisify(execFile)("mkfifo", [join(workspace, "bad\u001b[2Jfifo")]);
+    const archived = await files("archive", "dev", "vault:b.tgz");
+    expect(archived).toMatchObject(done);
+    expect(archived.stderr).toContain("it is a FIFO");
+    expect(archived.stderr).not.toContain("\u001b");
+  });
+
+  it.each([
+    [["archive", "dev", "vault"], 2, "names no archive in a space"],
+    [["archive", "dev", "vault:"], 2, "names no archive in a space"],
+    [["archive", "dev", "./a.tgz"], 2, "names no archive in a space"],
+    [["extract", "a.tgz", "dev"], 2, "names no archive in a space"],
+    [["archive", "dev"], 2, "missing required argument 'to'"],
+    [["archive", "none", "vault:a"], 1, "SPACE_NOT_FOUND"],
+    [["archive", "dev:../..", "vault:a"], 1, "PATH_DENIED"],
+    [["extract", "vault:none", "dev"], 1, "FILE_NOT_FOUND"],
+  ])("refuse %j", async (args, code, problem) => {
+    const result = await files(...args);
+    expect(result).toMatchObject({ code, stdout: "" });
+    expect(result.stderr).toContain(problem);
+  });
+
+  it("complete spaces and what is in them", async () => {
+    await writeFile(join(workspace, "archive.tgz"), "");
+    const ask = async (...words: string[]) => {
+      const { stdout } = await cli.run(["__complete", "--", "files", ...words]);
+      return stdout.split("\n").map((line) => line.split("\t")[0] ?? "");
+    };
+    expect(await ask("archive", "")).toEqual(["dev:", "vault:", ""]);
+    expect(await ask("archive", "dev", "va")).toEqual(["vault:", ""]);
+    expect(await ask("extract", "dev:ar")).toEqual(["dev:archive.tgz", ""]);
+  });
+});
+
 describe("large files", () => {
   const MiB = 1024 * 1024;
   const SIZE = 400 * MiB;

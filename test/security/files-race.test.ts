@@ -7,7 +7,10 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SpacesError } from "../../runtime/contract/errors.js";
 import { bubblewrapAvailability } from "../support/bubblewrap.js";
@@ -39,6 +42,18 @@ while True:
         rename("file", "away-file"); rename("real-file", "file")
 `;
 
+/** Writes wherever the swapper puts symlinks, and makes one of its own. */
+async function hostileTar(): Promise<Buffer> {
+  const tar = pack();
+  for (const name of ["dir/secret", "dir/sub/secret", "dir/new", "file", "dir/a/b/c"]) {
+    tar.entry({ name }, "inside");
+  }
+  tar.entry({ name: "dir/hard", type: "link", linkname: "dir/secret" });
+  tar.entry({ name: "dir", type: "directory", mode: 0o777 });
+  tar.finalize();
+  return await buffer(tar as AsyncIterable<Buffer>);
+}
+
 /** What may be answered while things are swapped. */
 const EXPECTED_CODES = new Set([
   "PATH_DENIED",
@@ -63,6 +78,8 @@ describe.each(combinations)("with a swapper $swapper, on $driver", ({ driver, sw
   let opened: TestClient;
   let outside: string;
   let space: string;
+  /** Keeps archives, where nothing is swapped. */
+  let vault: string;
   let swapping: ChildProcess | undefined;
 
   beforeAll(async () => {
@@ -73,6 +90,13 @@ describe.each(combinations)("with a swapper $swapper, on $driver", ({ driver, sw
     for (const name of ["secret", "sub/secret"]) await writeFile(join(outside, name), SECRET);
     space = (await opened.client.spaces.create({ name: "raced" })).id;
     await opened.client.spaces.start({ space });
+    vault = (await opened.client.spaces.create({ name: "vault" })).id;
+    await opened.client.files.write({
+      space: vault,
+      path: "hostile.tar",
+      content: (await hostileTar()).toString("base64"),
+      encoding: "base64",
+    });
     for (const path of ["dir/secret", "dir/sub/secret", "file"]) {
       await opened.client.files.write({ space, path, content: "inside" });
     }
@@ -116,6 +140,17 @@ describe.each(combinations)("with a swapper $swapper, on $driver", ({ driver, sw
         for await (const chunk of body) text += Buffer.from(chunk as Uint8Array).toString("latin1");
         return text;
       };
+      const archive = async (path: string, name: string) => {
+        const to = { space: vault, path: name };
+        const made = await files.archive({ space, path, to, overwrite: true });
+        const { content } = await files.read({ ...to, encoding: "base64" });
+        expect(gunzipSync(Buffer.from(content, "base64")).toString("latin1")).not.toContain(SECRET);
+        return made;
+      };
+      const extract = (path: string, clean = false) => {
+        const from = { space: vault, path: "hostile.tar" };
+        return files.extract({ space, path, from, overwrite: true, clean });
+      };
       const content = "inside";
       const operations: (() => Promise<unknown>)[] = [
         () => files.read({ space, path: "dir/secret" }),
@@ -140,6 +175,11 @@ describe.each(combinations)("with a swapper $swapper, on $driver", ({ driver, sw
         () => files.copy({ space, from: "copied", to: "dir/copied", recursive: true }),
         () => files.read({ space, path: "copied/secret" }),
         () => files.read({ space, path: "copied-file" }),
+        () => archive(".", "all.tgz"),
+        () => archive("dir", "dir.tgz"),
+        () => extract("."),
+        () => extract("dir"),
+        () => extract("dir/sub", true),
         () => files.move({ space, from: "dir/new", to: "dir/moved", overwrite: true }),
         () => files.remove({ space, path: "dir/secret" }),
         () => files.remove({ space, path: "dir/a", recursive: true }),
