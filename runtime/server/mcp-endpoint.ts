@@ -9,6 +9,7 @@ import type { Actor } from "../contract/permissions.js";
 import type { Admission, Place } from "./admission.js";
 import type { Operation } from "./api.js";
 import { readJson } from "./body.js";
+import { callerOf } from "./gate.js";
 import type { ServerLimits } from "./limits.js";
 import type { ServerLog } from "./log.js";
 import type { McpSession } from "./mcp-session.js";
@@ -125,12 +126,12 @@ export class McpEndpoint implements AsyncDisposable {
   /** The session of an id; others' sessions are not there. */
   #find(id: string, actor: Actor): McpSession | undefined {
     const session = this.#sessions.get(id);
-    return session?.owner === (actor.token?.id ?? actor.id) ? session : undefined;
+    return session?.owner === callerOf(actor) ? session : undefined;
   }
 
   async #begin(actor: Actor): Promise<McpSession> {
-    const { McpSession, ownerOf } = await import("./mcp-session.js");
-    this.#makeRoom(ownerOf(actor));
+    const { McpSession } = await import("./mcp-session.js");
+    this.#makeRoom(callerOf(actor));
     const session = new McpSession(
       {
         ...this.#parts,
