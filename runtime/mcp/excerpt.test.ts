@@ -48,11 +48,7 @@ describe("an excerpt", () => {
       /^(line \d+\n)+\[… \d+ characters left out: ask again …\]\n(line \d+\n)+$/,
     );
     for (const budget of [10, 11, 12, 13]) {
-      expect(
-        excerptOf(["😀".repeat(50)], budget)
-          .toString()
-          .isWellFormed?.() ?? true,
-      ).toBe(true);
+      expect(excerptOf(["😀".repeat(50)], budget).toString()).not.toMatch(/\p{Surrogate}/u);
     }
   });
 });

@@ -21,6 +21,7 @@ const AREAS = {
   store: () => import("./store.mjs"),
   files: () => import("./files.mjs"),
   server: () => import("./server.mjs"),
+  mcp: () => import("./mcp.mjs"),
 };
 
 const HELP = `Usage: npm run bench -- [options]
