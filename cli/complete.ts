@@ -116,6 +116,13 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
       const { items } = await (await client()).scripts.list({});
       return items.map((script) => line(script.name, script.description));
     }
+    case "run":
+    case "runs": {
+      const { items } = await (await client()).runs.list({});
+      return items.map(({ id, status, script }) =>
+        line(id, `${status} ${script.name ?? script.filename}`),
+      );
+    }
     case "user": {
       const { items } = await (await client()).users.list({});
       return items.map((user) => line(user.name, user.roles.join(",")));

@@ -39,6 +39,7 @@ const GROUPS: readonly Group[] = [
   { names: ["fields"], load: async () => (await import("./fields.js")).defineFields },
   { names: ["templates"], load: async () => (await import("./templates.js")).defineTemplates },
   { names: ["scripts"], load: async () => (await import("./scripts.js")).defineScripts },
+  { names: ["runs"], load: async () => (await import("./runs.js")).defineRuns },
   { names: ["login", "logout"], load: async () => (await import("./login.js")).defineLogin },
   { names: ["whoami"], load: async () => (await import("./whoami.js")).defineWhoami },
   { names: ["users"], load: async () => (await import("./users.js")).defineUsers },

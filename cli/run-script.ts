@@ -1,15 +1,22 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
 import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { runRecorded } from "../runtime/bindings/recorded-script.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
 import type { Permission } from "../runtime/contract/permissions.js";
+import type { RunTrigger } from "../runtime/contract/runs.js";
 import type { JsonValue } from "../runtime/contract/values.js";
+import { defaultDataDir } from "../runtime/data-dir.js";
 import type {
   HostCall,
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
+import { localUserName } from "../runtime/local-user.js";
+import { languageOf } from "../runtime/runs/outcome.js";
+import { RunRecorder } from "../runtime/runs/recorder.js";
+import { secretsOfEnv } from "../runtime/runs/secrets.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import {
   reportError,
@@ -34,6 +41,8 @@ export interface RunSettings {
   readonly memoryBytes?: number | undefined;
   readonly input?: unknown;
   readonly permissions: ScriptPermissions;
+  /** What had it run; the command line when absent. */
+  readonly trigger?: RunTrigger | undefined;
 }
 
 /**
@@ -48,12 +57,18 @@ export async function runScript(
   settings: RunSettings,
   command: string,
 ): Promise<number> {
-  const client = () => session.client(settings.driver);
   const ready = await readyToRun(session, script, settings, command);
   if (ready === undefined) return EXIT.ok;
   return script.kind === "native"
     ? runNative(session, script, ready)
-    : runSandboxed(session, script, ready, client);
+    : runSandboxed(session, script, ready, {
+        dataDir: defaultDataDir(),
+        client: async (recorder) => {
+          const binding = await session.binding(settings.driver);
+          recorder.target(binding.kind, binding.url);
+          return binding.clientForRun(recorder.id);
+        },
+      });
 }
 
 /**
@@ -80,18 +95,24 @@ export async function readyToRun<Settings extends Pick<RunSettings, "args" | "in
   return undefined;
 }
 
-/**
- * Runs a script in the sandbox of this process.
- * @param client what its calls go to, opened at the first one
- */
+/** What a script of this process has to do with. */
+interface ScriptTarget {
+  /** What its calls go to; opened at the first one, so that a script without calls opens no store. */
+  readonly client: (recorder: RunRecorder) => Promise<Client>;
+  /** Absolute path of the data directory that its run is recorded in. */
+  readonly dataDir: string;
+}
+
+/** Runs a script in the sandbox of this process, and records it. */
 export async function runSandboxed(
   session: Session,
   script: Extract<ScriptSource, { kind: "sandboxed" }>,
   settings: RunSettings,
-  client: () => Promise<Client>,
+  { client, dataDir }: ScriptTarget,
 ): Promise<number> {
   const { output, signal } = session;
   const interpreter = await startInterpreter();
+  const recorder = recorderFor(session, script, settings, dataDir);
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -102,14 +123,40 @@ export async function runSandboxed(
     limits: { timeoutMs: settings.timeoutMs, memoryBytes: settings.memoryBytes },
     permissions: settings.permissions,
     moduleSource: script.moduleSource,
-    host: shownToWhoDebugs(output, hostCallFor(client)),
+    host: shownToWhoDebugs(
+      output,
+      hostCallFor(() => client(recorder)),
+    ),
     onOutput: output.isJson
       ? undefined
       : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
     signal,
   };
-  const result = await interpreter.run(request);
-  return showResult(session, result);
+  const result = await runRecorded(interpreter, request, recorder);
+  return showResult(session, result, recorder.id);
+}
+
+/** Begins the record of a run, on this machine wherever its calls go. */
+function recorderFor(
+  { output }: Session,
+  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  { args, input, space, permissions, timeoutMs, memoryBytes, trigger }: RunSettings,
+  dataDir: string,
+): RunRecorder {
+  const { filename, source, stored } = script;
+  const name = localUserName();
+  return RunRecorder.begin(
+    {
+      script: { ...stored, filename, language: languageOf(filename) },
+      ...{ source, input, space, permissions, args },
+      secrets: secretsOfEnv(process.env, permissions.env),
+      actor: { id: name, name },
+      binding: "in-process",
+      trigger: trigger ?? { kind: "cli" },
+      limits: { timeoutMs, memoryBytes },
+    },
+    { dataDir, onTrouble: (message) => output.note(printableLines(message)) },
+  );
 }
 
 /** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
@@ -124,7 +171,7 @@ function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   };
 }
 
-function showResult(session: Session, result: ScriptResult): number {
+function showResult(session: Session, result: ScriptResult, run: string): number {
   const { output } = session;
   const { error } = result;
   if (output.isJson) {
@@ -134,6 +181,7 @@ function showResult(session: Session, result: ScriptResult): number {
       output: text,
       truncated,
       durationMs,
+      run,
       error: error && scriptErrorJson(error),
     });
   } else if (error !== undefined && session.stopCode === undefined) {

@@ -35,6 +35,7 @@ export type ScriptSource = ScriptFacts &
         readonly filename: string;
         readonly source: string;
         readonly moduleSource?: ModuleSource | undefined;
+        readonly stored?: { readonly name: string; readonly version: number } | undefined;
       }
     | { readonly kind: "native"; readonly version?: number | undefined }
   );
@@ -94,6 +95,7 @@ export async function storedScript(
     moduleSource: storedLibs(found, (lib, global) =>
       client.scripts.get({ script: lib, global }, { signal }),
     ),
+    stored: { name, version: found.version },
     ...facts,
   };
 }

@@ -42,13 +42,13 @@ export async function testScript(
   if (ready === undefined) return EXIT.ok;
   const source = native?.source ?? (await sourceOf(session, script));
   await using trial = await openTrial();
-  const { client } = trial;
+  const { client, dataDir } = trial;
   if (ready.space !== undefined) {
     await client.spaces.create({ name: ready.space });
     await client.spaces.start({ space: ready.space });
   }
   if (script.kind === "sandboxed") {
-    return await runSandboxed(session, script, ready, async () => client);
+    return await runSandboxed(session, script, ready, { client: async () => client, dataDir });
   }
   await client.scripts.save({ script: "test", source, inputs: script.inputs });
   return await runStored(session, client, { name: "test" }, ready);
@@ -71,7 +71,9 @@ async function sourceOf(session: Session, script: ScriptSource): Promise<string>
 }
 
 /** An empty virtual engine in a temporary directory; disposing removes both. */
-async function openTrial(): Promise<AsyncDisposable & { readonly client: Client }> {
+async function openTrial(): Promise<
+  AsyncDisposable & { readonly client: Client; readonly dataDir: string }
+> {
   const { openInProcess } = await import("../runtime/bindings/in-process.js");
   const dataDir = await mkdtemp(join(tmpdir(), "spaces-trial-"));
   const remove = () => rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
@@ -79,6 +81,7 @@ async function openTrial(): Promise<AsyncDisposable & { readonly client: Client 
     const binding = await openInProcess({ dataDir, driver: "virtual" });
     return {
       client: binding.client,
+      dataDir,
       async [Symbol.asyncDispose]() {
         await binding[Symbol.asyncDispose]();
         await remove();

@@ -111,6 +111,7 @@ export class Session {
       binding: this.#globals.binding,
       url: this.#globals.url,
       profile: this.#globals.profile,
+      via: "cli",
       driver,
       ...limits,
       onProgress: (message) => this.output.progress(message),

@@ -9,6 +9,12 @@ export type { FileInfo } from "./contract/files.js";
 export type { Permission } from "./contract/permissions.js";
 export type { Forward } from "./contract/ports.js";
 export type { CommandResult } from "./contract/processes.js";
+export type {
+  Run as RunRecord,
+  RunCall,
+  RunEvent as RunRecordEvent,
+  RunStatus,
+} from "./contract/runs.js";
 export type { ScriptInputs } from "./contract/script-inputs.js";
 export type { ListedScript, Script, ScriptRun, ScriptVersion } from "./contract/scripts.js";
 export type { Space as SpaceData, SpaceStatus } from "./contract/spaces.js";

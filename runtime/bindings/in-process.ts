@@ -53,6 +53,7 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
   return {
     kind: "in-process",
     client: host.clientFor(context),
+    clientForRun: (run) => host.clientFor({ ...context, run }),
     attach: (target, attachOptions) => host.attach(context, target, attachOptions),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };

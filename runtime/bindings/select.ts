@@ -1,8 +1,8 @@
 /** Chooses the binding: which one, and where its data or its server is. */
-import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Config, resolveConfig } from "../config/resolve.js";
 import { SpacesError } from "../contract/errors.js";
+import { defaultDataDir } from "../data-dir.js";
 import type { Binding, BindingOptions } from "./binding.js";
 
 /**
@@ -66,14 +66,4 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
     via: options.via,
     onProgress: options.onProgress,
   });
-}
-
-/** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */
-export function defaultDataDir(): string {
-  const { SPACES_HOME, XDG_DATA_HOME } = process.env;
-  if (SPACES_HOME) return resolve(SPACES_HOME);
-  // The XDG specification has relative paths ignored.
-  const base =
-    XDG_DATA_HOME && isAbsolute(XDG_DATA_HOME) ? XDG_DATA_HOME : join(homedir(), ".local", "share");
-  return join(base, "spaces");
 }

@@ -20,7 +20,7 @@ export interface CallContext {
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
   /** By what the call came, for the records of runs; `api` when absent. */
-  readonly via?: "mcp" | undefined;
+  readonly via?: "cli" | "mcp" | undefined;
   /** The run whose script makes the call. */
   readonly run?: string | undefined;
 }

@@ -23,7 +23,9 @@ import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
 import { RunRecords } from "./run-records.js";
+import { RunRetention } from "./run-retention.js";
 import { Runs } from "./runs.js";
+import type { Schedules } from "./schedules/schedules.js";
 import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
@@ -58,11 +60,13 @@ export class Engine implements AsyncDisposable {
   readonly storedScripts: StoredScripts;
   readonly scripts: Scripts;
   readonly runs: Runs;
+  readonly runRetention: RunRetention;
   readonly background: Background;
   readonly forwards: Forwards;
   readonly identity: Identity;
   readonly #recovery: Recovery;
   readonly #connections: Connections;
+  #schedules: Promise<Schedules> | undefined;
 
   private constructor(parts: EngineParts) {
     this.parts = parts;
@@ -88,6 +92,7 @@ export class Engine implements AsyncDisposable {
     this.background = new Background(parts, this.#connections, this.fields, activity);
     this.storedScripts = new StoredScripts(parts.store);
     const records = new RunRecords(parts.store, parts.dataDir);
+    this.runRetention = new RunRetention(parts.store, records, parts.runLimits);
     const starter = new ScriptStarter({
       parts,
       fields: this.fields,
@@ -124,13 +129,23 @@ export class Engine implements AsyncDisposable {
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
+    engine.runRetention.tidyBehind();
     return engine;
+  }
+
+  /** The schedules. Their code is loaded when they are first asked for. */
+  schedules(): Promise<Schedules> {
+    this.#schedules ??= import("./schedules/schedules.js").then(
+      ({ Schedules }) => new Schedules(this),
+    );
+    return this.#schedules;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runs[Symbol.asyncDispose]();
     this.identity[Symbol.dispose]();
     await this.expiry.settle();
+    await this.runRetention.settle();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

@@ -193,18 +193,41 @@ export function createRouter(engine: Engine) {
       }),
     },
     schedules: {
-      add: os.schedules.add.handler(later),
+      add: os.schedules.add.handler(async ({ context, input }) =>
+        (await engine.schedules()).add(context, input),
+      ),
       apply: os.schedules.apply.handler(later),
-      list: os.schedules.list.handler(later),
-      get: os.schedules.get.handler(later),
-      update: os.schedules.update.handler(later),
-      pause: os.schedules.pause.handler(later),
-      resume: os.schedules.resume.handler(later),
-      run: os.schedules.run.handler(later),
-      history: os.schedules.history.handler(later),
-      remove: os.schedules.remove.handler(later),
-      preview: os.schedules.preview.handler(later),
-      tick: os.schedules.tick.handler(later),
+      list: os.schedules.list.handler(async ({ context }) => ({
+        items: await (await engine.schedules()).list(context),
+      })),
+      get: os.schedules.get.handler(async ({ context, input }) =>
+        (await engine.schedules()).get(context, input.schedule),
+      ),
+      update: os.schedules.update.handler(async ({ context, input: { schedule, ...change } }) =>
+        (await engine.schedules()).update(context, schedule, change),
+      ),
+      pause: os.schedules.pause.handler(async ({ context, input }) =>
+        (await engine.schedules()).pause(context, input.schedule),
+      ),
+      resume: os.schedules.resume.handler(async ({ context, input }) =>
+        (await engine.schedules()).resume(context, input.schedule),
+      ),
+      run: os.schedules.run.handler(async ({ context, input }) =>
+        (await engine.schedules()).run(context, input.schedule),
+      ),
+      history: os.schedules.history.handler(async ({ context, input: { schedule, ...request } }) =>
+        (await engine.schedules()).history(context, schedule, request),
+      ),
+      remove: os.schedules.remove.handler(async ({ context, input }) => {
+        await (await engine.schedules()).remove(context, input.schedule);
+        return {};
+      }),
+      preview: os.schedules.preview.handler(async ({ input: { cron, timezone, count } }) => ({
+        times: (await engine.schedules()).preview(cron, timezone, count),
+      })),
+      tick: os.schedules.tick.handler(async ({ context, signal }) => ({
+        items: await (await engine.schedules()).tick(context, { signal }),
+      })),
     },
     files: {
       archive: os.files.archive.handler(later),

@@ -94,6 +94,25 @@ export class RunRecords {
     return running;
   }
 
+  /** Puts the runs into the index that it has lost, such as by a restored backup of the store. */
+  async indexLost(): Promise<void> {
+    const known = await this.#store.selectFrom("runs").select("id").execute();
+    const ids = new Set(known.map(({ id }) => id));
+    for (const id of this.directory.kept()) {
+      if (ids.has(id)) continue;
+      const state = await this.read(id);
+      if (state?.ended === true) await this.#add([state]);
+    }
+  }
+
+  /** The sources of the runs that no index has. */
+  async sourcesUnderWay(): Promise<string[]> {
+    const sources: string[] = [];
+    for (const id of this.directory.waiting())
+      sources.push(...((await this.read(id))?.sources ?? []));
+    return sources;
+  }
+
   /** Puts one run that has ended into the index; nobody waits for it but `settle`. */
   indexBehind(id: string): void {
     const indexing = this.read(id)

@@ -5,7 +5,7 @@ import { SpacesError } from "../contract/errors.js";
 import type { Run, RunCall, RunEvent, RunStatus } from "../contract/runs.js";
 import { activeRun } from "../runs/active.js";
 import { isMissing } from "../runs/directory.js";
-import type { RunState } from "../runs/run-state.js";
+import { languageOf } from "../runs/outcome.js";
 import {
   type CallContext,
   type CallOptions,
@@ -102,8 +102,7 @@ export class Runs implements AsyncDisposable {
       if (script !== undefined) {
         return this.#scripts.start(context, { script, version, ...settings }, options);
       }
-      const language = /\.m?ts$/.test(filename) ? "typescript" : "javascript";
-      const runnable = { filename, language, source: source ?? "" } as const;
+      const runnable = { filename, language: languageOf(filename), source: source ?? "" };
       return this.#starter.start(context, runnable, settings, options);
     });
   }
@@ -236,9 +235,9 @@ export class Runs implements AsyncDisposable {
     await this.get(context, id);
     const state = await this.#records.read(id);
     if (state === undefined) throw notFound(id);
-    const { run, altered } = state.start;
-    requireRepeatable(state.start, context);
-    if (altered === 1) {
+    const { run } = state;
+    requireRepeatable(run, context);
+    if (state.start.altered === 1) {
       throw notKept(id, "its arguments or its input held secrets, or were too long");
     }
     const source = await this.#sourceOf(id, run.script.sha256);
@@ -322,7 +321,7 @@ export class Runs implements AsyncDisposable {
   }
 }
 
-function requireRepeatable({ run }: RunState["start"], { local }: CallContext): void {
+function requireRepeatable(run: Run, { local }: CallContext): void {
   const { net, env } = run.permissions;
   if (run.binding === "remote") {
     throw new SpacesError("UNSUPPORTED", `The calls of the run ${run.id} went to ${run.url}.`, {

@@ -201,16 +201,15 @@ export class ScriptStarter {
     secrets: readonly string[],
   ): RunRecorder {
     const { args, input, space, timeoutMs, memoryBytes, grant, net, env } = settings;
-    const { id, name: actorName } = context.actor;
+    const { actor } = context;
     return RunRecorder.begin(
       {
-        script: defined({ name, version, filename, language }),
-        ...{ source, secrets, args: [...args], binding: "in-process" },
-        actor: { id, name: actorName },
+        script: { name, version, filename, language },
+        ...{ source, secrets, args, input, space, binding: "in-process" },
+        actor: { id: actor.id, name: actor.name },
         trigger: trigger ?? triggerOf(context),
-        permissions: defined({ grant: copyOf(grant), net: copyOf(net), env: copyOf(env) }),
-        limits: defined({ timeoutMs, memoryBytes }),
-        ...defined({ input, space }),
+        permissions: { grant, net, env },
+        limits: { timeoutMs, memoryBytes },
       },
       {
         dataDir: this.#parts.dataDir,
@@ -293,15 +292,4 @@ function nativeError(
 
 function either(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
   return one === undefined ? other : AbortSignal.any([one, other]);
-}
-
-function copyOf<T, O extends true | undefined>(list: readonly T[] | O): T[] | O {
-  return list === undefined || list === true ? list : [...list];
-}
-
-/** Without the properties that are undefined. */
-function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

@@ -50,6 +50,11 @@ export class RunsDirectory {
     return join(this.#root, ".swept");
   }
 
+  /** Whether anything was ever recorded. */
+  get exists(): boolean {
+    return lstatSync(this.#root, { throwIfNoEntry: false })?.isDirectory() === true;
+  }
+
   /** Where the journal of a run is while no index has it. */
   journalOf(id: string): string {
     return join(this.#root, `${id}.jsonl`);
@@ -77,7 +82,7 @@ export class RunsDirectory {
     const create = (): number =>
       openSync(this.journalOf(id), APPEND | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
-      this.#refuseLink();
+      refuseLink(this.#root);
       return create();
     } catch (error) {
       if (!isMissing(error)) throw error;
@@ -89,7 +94,7 @@ export class RunsDirectory {
 
   /** Opens the journal of a run under way, to append to it. */
   openToAppend(id: string): number {
-    this.#refuseLink();
+    refuseLink(this.#root);
     return openSync(this.journalOf(id), APPEND);
   }
 
@@ -100,6 +105,7 @@ export class RunsDirectory {
 
   /** Keeps a source, unless it is kept already. @param sha256 its hash in hexadecimal */
   keepSource(sha256: string, source: string): void {
+    refuseLink(this.sourcesDir);
     const file = this.sourceOf(sha256);
     const now = new Date();
     try {
@@ -119,14 +125,26 @@ export class RunsDirectory {
     }
   }
 
+  /** The hashes of the sources that are kept. */
+  sources(): string[] {
+    refuseLink(this.sourcesDir);
+    return readdirSync(this.sourcesDir);
+  }
+
   /** The ids of the runs whose journals no index has, the oldest first. */
   waiting(): string[] {
     return idsIn(this.#root);
   }
 
+  /** The ids of the runs whose journals the index has, or had once. */
+  kept(): string[] {
+    return idsIn(this.keptDir);
+  }
+
   /** Says that the index has the journal of an ended run. */
   settle(id: string): boolean {
     try {
+      refuseLink(this.keptDir);
       renameSync(this.journalOf(id), this.keptJournalOf(id));
     } catch (error) {
       if (!isMissing(error)) throw error;
@@ -152,11 +170,6 @@ export class RunsDirectory {
       rmSync(file, { force: true });
     }
   }
-
-  /** What is written below a link would lie where others may read it. */
-  #refuseLink(): void {
-    if (!lstatSync(this.#root).isDirectory()) throw new Error(`${this.#root} is no directory`);
-  }
 }
 
 function makePrivate(directory: string): void {
@@ -164,8 +177,13 @@ function makePrivate(directory: string): void {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    if (!lstatSync(directory).isDirectory()) throw new Error(`${directory} is no directory`);
+    refuseLink(directory);
   }
+}
+
+/** What is written below a link would lie where others may read it. */
+function refuseLink(directory: string): void {
+  if (!lstatSync(directory).isDirectory()) throw new Error(`${directory} is no directory`);
 }
 
 function idsIn(directory: string): string[] {

@@ -65,6 +65,14 @@ export interface DoneLine {
   readonly ms: number;
 }
 
+/** Where the calls go, once that is known: `start` says `in-process` where it is not yet. */
+export interface TargetLine {
+  readonly t: "target";
+  readonly at: number;
+  readonly binding: Run["binding"];
+  readonly url?: string | undefined;
+}
+
 /** The script imported a module; its source is kept. */
 export interface ModuleLine {
   readonly t: "module";
@@ -87,4 +95,11 @@ export interface EndLine {
   readonly calls: number;
 }
 
-export type JournalLine = StartLine | OutLine | CallLine | DoneLine | ModuleLine | EndLine;
+export type JournalLine =
+  | StartLine
+  | OutLine
+  | CallLine
+  | DoneLine
+  | TargetLine
+  | ModuleLine
+  | EndLine;

@@ -3,6 +3,11 @@ import type { SerializedError } from "../contract/errors.js";
 import type { ScriptError, ScriptResult } from "../interpreter/types.js";
 import type { RunEnd } from "./recorder.js";
 
+/** The language of a sandboxed script, which the ending of its name tells. */
+export function languageOf(filename: string): "javascript" | "typescript" {
+  return /\.m?ts$/.test(filename) ? "typescript" : "javascript";
+}
+
 /** The error of a script with its position, in the form that crosses boundaries. */
 export function scriptErrorOf(error: ScriptError): SerializedError {
   return {

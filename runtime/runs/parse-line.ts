@@ -51,6 +51,12 @@ const lineSchema = z.discriminatedUnion("t", [
     outcome: runCallSchema.shape.outcome,
     ms: at,
   }),
+  z.object({
+    t: z.literal("target"),
+    at,
+    binding: runSchema.shape.binding,
+    url: z.string().optional(),
+  }),
   z.object({ t: z.literal("module"), at, path: z.string(), known: z.string().optional(), sha256 }),
   z.object({
     t: z.literal("end"),

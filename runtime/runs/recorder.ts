@@ -8,6 +8,7 @@ import { rmSync, utimesSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/new-id.js";
+import type { Permission } from "../contract/permissions.js";
 import type { Run } from "../contract/runs.js";
 import { PROCESS_IDENTITY } from "../process-identity.js";
 import { redactable, StreamRedactor } from "../redaction.js";
@@ -36,7 +37,14 @@ const RETRY_END_MS = 1_000;
 type Stream = "stdout" | "stderr";
 
 /** What is to be run, for its record. */
-export interface NewRun extends Omit<RunHeader, "id" | "startedAt" | "script"> {
+export interface NewRun
+  extends Omit<RunHeader, "id" | "startedAt" | "script" | "args" | "permissions"> {
+  readonly args: readonly string[];
+  readonly permissions: {
+    readonly grant?: readonly Permission[] | undefined;
+    readonly net?: readonly string[] | true | undefined;
+    readonly env?: readonly string[] | true | undefined;
+  };
   readonly script: Omit<RunHeader["script"], "sha256">;
   readonly source: string;
   /** Values that are known to be secret. */
@@ -99,10 +107,11 @@ export class RunRecorder {
       stderr: new StreamRedactor([...this.#secrets]),
     };
     const sha256 = createHash("sha256").update(source).digest("hex");
-    const start = startLine(
-      { id: this.id, ...rest, script: { ...script, sha256 }, startedAt: new Date().toISOString() },
-      redactable([...this.#secrets]),
-    );
+    const startedAt = new Date().toISOString();
+    const header = { id: this.id, ...rest, script: { ...script, sha256 }, startedAt };
+    // As a reader of the journal finds it: without what is undefined.
+    const asRead = JSON.parse(JSON.stringify(header)) as RunHeader;
+    const start = startLine(asRead, redactable([...this.#secrets]));
     this.#state = new RunState(start);
     this.#journal = new JournalWriter(this.#directory, this.id, (error) => this.#trouble(error));
     this.#keepSource(sha256, source);
@@ -166,6 +175,13 @@ export class RunRecorder {
   output(stream: Stream, text: string): void {
     if (this.#closed || this.#limitsHit.has("output")) return;
     this.#writeOutput(stream, this.#redactors[stream].push(Buffer.from(text)));
+  }
+
+  /** Records where the calls go, for who does not know it at the start. */
+  target(binding: Run["binding"], url: string | undefined): void {
+    const { run } = this;
+    if (this.#closed || (run.binding === binding && run.url === url)) return;
+    this.#append({ t: "target", at: this.#now(), binding, url });
   }
 
   /**
@@ -361,10 +377,18 @@ export class RunRecorder {
   }
 
   #close(): void {
+    if (this.#journal.exists) this.#removeMarker();
     this.#journal.close();
     removeActive(this);
-    rmSync(this.#directory.cancelMarkerOf(this.id), { force: true });
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #removeMarker(): void {
+    try {
+      rmSync(this.#directory.cancelMarkerOf(this.id), { force: true });
+    } catch (error) {
+      this.#trouble(error as Error);
+    }
   }
 
   #look(): void {

@@ -16,6 +16,7 @@ export class RunState {
   #outputBytes = 0;
   #lastFinished: RunCall | undefined;
   #end: EndLine | undefined;
+  #target: Pick<Run, "binding" | "url"> | undefined;
   #lastAt = 0;
 
   constructor(start: StartLine) {
@@ -69,6 +70,12 @@ export class RunState {
         this.#lastFinished = { ...callOf(call, line.outcome), durationMs: line.ms };
         return { type: "call", seq, at: this.timeOf(line.at), call: this.#lastFinished };
       }
+      case "target":
+        this.#target = {
+          binding: line.binding,
+          ...(line.url === undefined ? {} : { url: line.url }),
+        };
+        return undefined;
       case "module":
         this.modules.set(line.path, { path: line.known ?? line.path, sha256: line.sha256 });
         return undefined;
@@ -84,7 +91,7 @@ export class RunState {
   /** The run as it is now. */
   get run(): Run {
     const end = this.#end;
-    const { run } = this.start;
+    const run = { ...this.start.run, ...this.#target };
     const counted = { calls: end?.calls ?? this.#calls, outputBytes: this.#outputBytes };
     if (end === undefined) return { ...run, status: "running", limitsHit: [], ...counted };
     const { status, endedAt, durationMs, exitCode, error, limitsHit } = end;

@@ -3,6 +3,7 @@ import type { BindingOptions } from "../bindings/binding.js";
 import type { SystemInfo, Whoami } from "../contract/system.js";
 import { type CallOptions, Connection } from "./connection.js";
 import { Roles, Tokens, Users } from "./identity.js";
+import { Runs } from "./runs.js";
 import { Scripts } from "./scripts.js";
 import { Spaces } from "./spaces.js";
 import { Templates } from "./templates.js";
@@ -27,6 +28,7 @@ export class AgentSpaces implements AsyncDisposable {
   readonly spaces: Spaces;
   readonly templates: Templates;
   readonly scripts: Scripts;
+  readonly runs: Runs;
   readonly users: Users;
   readonly roles: Roles;
   readonly tokens: Tokens;
@@ -39,6 +41,7 @@ export class AgentSpaces implements AsyncDisposable {
     this.spaces = new Spaces(this.#connection);
     this.templates = new Templates(this.#connection);
     this.scripts = new Scripts(this.#connection);
+    this.runs = new Runs(this.#connection);
     this.users = new Users(this.#connection);
     this.roles = new Roles(this.#connection);
     this.tokens = new Tokens(this.#connection);

@@ -1,6 +1,11 @@
-/** What Prometheus is told: operations, streams, connections, spaces, and the process itself. */
+/**
+ * What Prometheus is told: operations, streams, connections, spaces, schedules and their jobs, and the
+ * process itself.
+ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { JobEvents } from "../engine/schedules/running-jobs.js";
 import type { Store } from "../store/store.js";
+import { countSchedules } from "./schedule-metrics.js";
 
 /** The process's own, of which there is one however many servers are open in it. */
 let ofProcess: Registry | undefined;
@@ -25,9 +30,12 @@ export class Metrics {
   readonly #durations: Histogram<"operation">;
   readonly #inFlight: Gauge;
   readonly #streams: Gauge;
+  /** The scheduler tells of its jobs here. */
+  readonly jobs: JobEvents;
 
   constructor({ store, connections, mcpSessions }: Sources) {
     const registers = [this.#registry];
+    this.jobs = countSchedules(this.#registry, store);
     this.#operations = new Counter({
       name: "spaces_operations_total",
       help: "Operations by their result: ok, or the code of the error.",

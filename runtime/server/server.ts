@@ -4,6 +4,8 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import { Scheduler } from "../engine/schedules/scheduler.js";
+import type { RunLimits } from "../runs/limits.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
 import { ConnectionGuard } from "./connections.js";
@@ -40,6 +42,8 @@ export interface ServerOptions {
   readonly allowOrigins?: readonly string[] | undefined;
   /** Other values for some of `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
+  /** Other values for some of `RUN_LIMITS`. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
   /** Nothing is logged when absent. */
   readonly log?: ServerLog | undefined;
 }
@@ -81,6 +85,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     dataDir: options.dataDir,
     driver: options.driver,
     publicUrl: options.publicUrl,
+    runLimits: options.runLimits,
+    onTrouble: (message) => options.log?.warn(message),
   });
   try {
     const bound = await bind(http, { host: address, port, socket });
@@ -142,10 +148,20 @@ async function serve(
     [
       { name: "expired spaces", run: () => host.engine.expiry.sweep() },
       { name: "kept answers", run: () => parts.answers.sweep() },
+      { name: "records of runs", run: () => host.engine.runRetention.tidy() },
     ],
     limits.upkeepMs,
     log,
   );
+
+  const scheduler = new Scheduler({
+    parts: host.engine.parts,
+    scripts: host.engine.scripts,
+    events: parts.metrics.jobs,
+    onTrouble: (err, what) => log.error({ err }, what),
+  });
+  (await host.engine.schedules()).listen(() => scheduler.wake());
+  scheduler.start();
 
   const close = async (deadlineMs: number): Promise<void> => {
     draining = true;
@@ -154,6 +170,7 @@ async function serve(
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
     mcp.endStreams();
+    const drained = scheduler.drain(deadlineMs);
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -163,6 +180,7 @@ async function serve(
     await closed;
     await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
+    await drained;
     await host[Symbol.asyncDispose]();
   };
   let closing: Promise<void> | undefined;

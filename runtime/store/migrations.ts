@@ -1,6 +1,6 @@
 /** Forward-only migrations of the store, applied in the order of their names. */
 import { createHash } from "node:crypto";
-import { type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+import { type Kysely, type Migration, type MigrationProvider, type SqlBool, sql } from "kysely";
 import type { ScriptVersionTable } from "./tables.js";
 
 const migrations: Readonly<Record<string, Migration>> = {
@@ -248,6 +248,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn("spec", "text", (column) => column.notNull())
         .addColumn("webhook_secret", "text")
         .addColumn("scope", "text")
+        .addColumn("overlap", "text", (column) => column.notNull())
         .addColumn("next_due_ms", "integer")
         .addColumn("failures", "integer", (column) => column.notNull().defaultTo(0))
         .addColumn("created_at", "text", (column) => column.notNull())
@@ -270,12 +271,14 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn("trigger", "text", (column) => column.notNull())
         .addColumn("due_ms", "integer", (column) => column.notNull())
         .addColumn("not_before_ms", "integer", (column) => column.notNull())
+        .addColumn("made_up", "integer", (column) => column.notNull().defaultTo(0))
         .addColumn("status", "text", (column) => column.notNull())
         .addColumn("attempts", "integer", (column) => column.notNull().defaultTo(0))
         .addColumn("holder", "text")
         .addColumn("renewed_ms", "integer")
         .addColumn("cancel_asked", "integer", (column) => column.notNull().defaultTo(0))
         .addColumn("started_ms", "integer")
+        .addColumn("lag_ms", "integer")
         .addColumn("ended_ms", "integer")
         .addColumn("run", "text")
         .addColumn("exit_code", "integer")
@@ -297,13 +300,19 @@ const migrations: Readonly<Record<string, Migration>> = {
       await db.schema
         .createIndex("jobs_schedule")
         .on("jobs")
-        .columns(["schedule_id", "id"])
+        .columns(["schedule_id", "due_ms", "id"])
+        .execute();
+      await db.schema
+        .createIndex("jobs_open_of")
+        .on("jobs")
+        .columns(["schedule_id", "status"])
+        .where(isOpen)
         .execute();
       await db.schema
         .createIndex("jobs_open")
         .on("jobs")
         .columns(["status", "not_before_ms"])
-        .where(sql.ref("status"), "in", [sql.lit("pending"), sql.lit("running")])
+        .where(isOpen)
         .execute();
       await db.schema
         .createIndex("jobs_notify")
@@ -320,6 +329,9 @@ export const LATEST_MIGRATION = Object.keys(migrations).sort().at(-1) ?? "";
 export const migrationProvider: MigrationProvider = {
   getMigrations: async () => ({ ...migrations }),
 };
+
+/** SQLite takes an index with this for `status = 'pending'`, but not one with `in`. */
+const isOpen = sql<SqlBool>`status = 'pending' or status = 'running'`;
 
 interface ScriptsBefore {
   scripts: {

@@ -135,6 +135,8 @@ interface ScheduleTable {
   webhook_secret: string | null;
   /** JSON array of the permissions that its maker was limited to; null where nothing did. */
   scope: string | null;
+  /** As in the spec, for queries. */
+  overlap: string;
   /** When the next job is due; null while it is paused. */
   next_due_ms: number | null;
   /** Jobs that failed since one succeeded. */
@@ -151,6 +153,8 @@ interface JobTable {
   due_ms: number;
   /** With its jitter, or the delay before the next attempt. */
   not_before_ms: number;
+  /** 1 where it was due while nothing ran it, and is run after all. */
+  made_up: ColumnType<number, number | undefined, number>;
   status: string;
   attempts: ColumnType<number, number | undefined, number>;
   /** The process that runs it, and when that last gave a sign. */
@@ -159,6 +163,8 @@ interface JobTable {
   /** 1 where its holder is to cancel it. */
   cancel_asked: ColumnType<number, number | undefined, number>;
   started_ms: number | null;
+  /** How late its first attempt began. */
+  lag_ms: number | null;
   ended_ms: number | null;
   run: string | null;
   exit_code: number | null;

@@ -22,6 +22,7 @@ const AREAS = {
   files: () => import("./files.mjs"),
   server: () => import("./server.mjs"),
   mcp: () => import("./mcp.mjs"),
+  schedules: () => import("./schedules.mjs"),
 };
 
 const HELP = `Usage: npm run bench -- [options]

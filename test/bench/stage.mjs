@@ -37,6 +37,10 @@ export async function prepareStage() {
       "bench-interpreter": "runtime/interpreter/interpreter.ts",
       "bench-host-call": "runtime/bindings/host-call.ts",
       "bench-docker-image": "test/support/docker-image.ts",
+      "bench-engine-host": "runtime/bindings/in-process.ts",
+      "bench-scheduler": "runtime/engine/schedules/scheduler.ts",
+      "bench-planner": "runtime/engine/schedules/planner.ts",
+      "bench-open-jobs": "runtime/engine/schedules/open-jobs.ts",
     },
   });
   return {

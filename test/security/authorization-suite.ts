@@ -58,7 +58,15 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
     }
     await owner.scripts.save({ script: "their-script", source: "console.log(1)" });
     await intruder.scripts.save({ script: "own-script", source: "console.log(1)" });
+    for (const [client, name, script] of [
+      [owner, "their-schedule", "their-script"],
+      [intruder, "own-schedule", "own-script"],
+    ] as const) {
+      await client.schedules.add({ name, cron: "@yearly", script });
+    }
     spaceId = (await owner.spaces.get({ space: "theirs" })).id;
+    const theirRun = (await owner.runs.start({ script: "their-script" })).id;
+    await owner.runs.wait({ run: theirRun });
     const theirToken = await owner.tokens.create({ name: "spare" });
     ownerId = theirToken.user.id;
     belongings = {
@@ -66,6 +74,9 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       mine: "mine",
       theirScript: "their-script",
       ownScript: "own-script",
+      theirRun,
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: theirToken.id,
       theirUser: "owner",
     };
@@ -92,10 +103,14 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
       mine: "mine",
       theirScript: "their-script",
       ownScript: "own-script",
+      theirRun: "run_1",
+      theirSchedule: "their-schedule",
+      ownSchedule: "own-schedule",
       theirToken: "tok_1",
       theirUser: "owner",
     };
     const marks = {
+      run: all.theirRun,
       space: all.theirs,
       remote: all.theirs,
       token: all.theirToken,
@@ -144,7 +159,7 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
     );
     for (const { name } of repeatable) {
       for (const { input, code } of caseOf(name).reaches(belongings)) {
-        if (code !== "SPACE_NOT_FOUND" && code !== "SCRIPT_NOT_FOUND") continue;
+        if (!/^(SPACE|SCRIPT|RUN)_NOT_FOUND$/.test(code)) continue;
         expect(await codeOf(owner, name, input), name).not.toBe(code);
       }
     }
@@ -153,7 +168,8 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
   it("leaves what belongs to others out of lists", async () => {
     const lists = procedures.filter(({ name }) => caseOf(name).listed !== undefined);
     expect(lists.length).toBeGreaterThan(0);
-    const marks = ["theirs", "their-script", belongings.theirToken];
+    const { theirRun, theirToken } = belongings;
+    const marks = ["theirs", "their-script", "their-schedule", theirRun, theirToken];
     for (const { name } of lists) {
       const { input, listed } = caseOf(name);
       const [seen, known] = await Promise.all(

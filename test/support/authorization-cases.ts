@@ -18,6 +18,11 @@ export interface Belongings {
   /** Name of a script that only the other owner has. */
   readonly theirScript: string;
   readonly ownScript: string;
+  /** Id of a run of the other owner's. */
+  readonly theirRun: string;
+  /** Name of a schedule that only the other owner has. */
+  readonly theirSchedule: string;
+  readonly ownSchedule: string;
   /** Id of a token of the other owner's. */
   readonly theirToken: string;
   /** Id or name of the other owner. */
@@ -60,6 +65,18 @@ function onProcess(more: Readonly<Record<string, unknown>> = {}): AuthorizationC
 function onScript(): AuthorizationCase {
   const input = ({ theirScript }: Belongings) => ({ script: theirScript });
   return { input, reaches: (all) => [{ input: input(all), code: "SCRIPT_NOT_FOUND" }] };
+}
+
+/** A procedure on one run. */
+function onRun(more: Readonly<Record<string, unknown>> = {}): AuthorizationCase {
+  const input = ({ theirRun }: Belongings) => ({ run: theirRun, ...more });
+  return { input, reaches: (all) => [{ input: input(all), code: "RUN_NOT_FOUND" }] };
+}
+
+/** A procedure that takes a schedule by its name. */
+function onSchedule(): AuthorizationCase {
+  const input = ({ theirSchedule }: Belongings) => ({ schedule: theirSchedule });
+  return { input, reaches: (all) => [{ input: input(all), code: "SCHEDULE_NOT_FOUND" }] };
 }
 
 /** A procedure whose input names nothing that has an owner. */
@@ -159,6 +176,49 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
     ],
   },
 
+  "runs.start": {
+    input: ({ theirScript }) => ({ script: theirScript }),
+    reaches: ({ theirs, theirScript, ownScript }) => [
+      { input: { script: theirScript }, code: "SCRIPT_NOT_FOUND" },
+      { input: { script: ownScript, space: theirs }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "runs.list": listing("id"),
+  "runs.get": onRun(),
+  "runs.calls": onRun(),
+  "runs.follow": onRun({ now: true }),
+  "runs.wait": onRun({ timeoutMs: 100 }),
+  "runs.cancel": onRun(),
+  "runs.rerun": onRun(),
+  "runs.delete": onRun(),
+
+  "schedules.add": {
+    input: ({ ownScript }) => yearly(ownScript),
+    reaches: ({ theirs, theirScript, ownScript }) => [
+      { input: yearly(theirScript), code: "SCRIPT_NOT_FOUND" },
+      { input: { ...yearly(ownScript), space: theirs }, code: "SPACE_NOT_FOUND" },
+      { input: { ...yearly(ownScript), notify: commandIn(theirs) }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "schedules.list": listing("name"),
+  "schedules.get": onSchedule(),
+  "schedules.update": {
+    ...onSchedule(),
+    reaches: ({ theirSchedule, ownSchedule, theirScript, theirs }) => [
+      { input: { schedule: theirSchedule }, code: "SCHEDULE_NOT_FOUND" },
+      { input: { schedule: ownSchedule, script: theirScript }, code: "SCRIPT_NOT_FOUND" },
+      { input: { schedule: ownSchedule, space: theirs }, code: "SPACE_NOT_FOUND" },
+      { input: { schedule: ownSchedule, notify: commandIn(theirs) }, code: "SPACE_NOT_FOUND" },
+    ],
+  },
+  "schedules.pause": onSchedule(),
+  "schedules.resume": onSchedule(),
+  "schedules.run": onSchedule(),
+  "schedules.history": onSchedule(),
+  "schedules.remove": onSchedule(),
+  "schedules.preview": ownerless({ cron: "@yearly" }),
+  "schedules.tick": ownerless(),
+
   "users.create": ownerless({ name: "never-made" }),
   "users.get": onUser(),
   "users.list": ownerless(),
@@ -189,6 +249,14 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
 
 function forward(space: string, remote: string) {
   return { space, localPort: 8080, remote, remotePort: 80 };
+}
+
+function yearly(script: string) {
+  return { name: "never-made", cron: "@yearly", script };
+}
+
+function commandIn(space: string) {
+  return { command: { space, command: "true" } };
 }
 
 function upload(space: string) {

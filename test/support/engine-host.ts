@@ -6,6 +6,7 @@ import { type EngineHost, openEngineHost } from "../../runtime/bindings/in-proce
 import type { Client } from "../../runtime/contract/contract.js";
 import type { Actor, Permission } from "../../runtime/contract/permissions.js";
 import { localActor } from "../../runtime/engine/identity/local-user.js";
+import type { RunLimits } from "../../runtime/runs/limits.js";
 
 export interface TestHost extends AsyncDisposable {
   readonly host: EngineHost;
@@ -26,14 +27,16 @@ interface TestHostOptions {
   /** `virtual` when absent. */
   readonly driver?: string;
   readonly publicUrl?: string;
+  readonly runLimits?: Partial<RunLimits>;
 }
 
 export async function openTestHost({
   driver = "virtual",
   publicUrl,
+  runLimits,
 }: TestHostOptions = {}): Promise<TestHost> {
   const dataDir = await mkdtemp(join(tmpdir(), "spaces-host-"));
-  const host = await openEngineHost({ dataDir, driver, publicUrl });
+  const host = await openEngineHost({ dataDir, driver, publicUrl, runLimits });
   const actor = localActor();
   const local = host.clientFor({ actor, depth: 0, local: true });
   const others: EngineHost[] = [];

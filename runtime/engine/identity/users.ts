@@ -2,11 +2,11 @@
 import { SpacesError } from "../../contract/errors.js";
 import { newId } from "../../contract/new-id.js";
 import type { User } from "../../contract/users.js";
+import { localUserName } from "../../local-user.js";
 import { isDuplicate } from "../../store/errors.js";
 import type { Store } from "../../store/store.js";
 import type { CallContext } from "../context.js";
 import type { Change } from "./identity.js";
-import { localUserName } from "./local-user.js";
 import { ADMIN_ROLE, requireHeld } from "./role-set.js";
 import { revokeAll } from "./token-rows.js";
 import { findUser, hasOtherAdmin, permissionsOfRoles, showUser, showUsers } from "./user-rows.js";
@@ -94,7 +94,7 @@ export class Users {
   }
 
   /**
-   * Deletes a user with its tokens and stored scripts.
+   * Deletes a user with its tokens, stored scripts and schedules.
    * @throws SpacesError `USER_NOT_FOUND`; `PERMISSION_DENIED` for a user who may do what the caller
    *   may not; `CONFLICT` for one with spaces, and for the last administrator
    */
@@ -125,6 +125,7 @@ export class Users {
         .execute();
       for (const { id } of tokens) await revokeAll(store, id);
       await store.deleteFrom("scripts").where("owner", "=", row.id).execute();
+      await store.deleteFrom("schedules").where("owner", "=", row.id).execute();
       await store.deleteFrom("users").where("id", "=", row.id).execute();
     });
   }
