@@ -86,6 +86,7 @@ async function candidatesAt(
   if (argument.argChoices !== undefined) return argument.argChoices;
   const [space] = operands;
   if (argument.name() === "process" && space !== undefined) return await processesOf(space, client);
+  if (isOneOf(argument, "from", "to") && command.name() === "diff") return [FILES];
   if (isOneOf(argument, "path", "from", "to")) {
     if (command.name() === "cp" && command.parent?.parent === null) {
       return await placesAt(last, client);
@@ -93,10 +94,14 @@ async function candidatesAt(
     return space === undefined ? [] : await filesOf(space, last, client);
   }
   const names = await named(argument.name(), client);
-  // `spaces run` takes files as well as the names of stored scripts.
-  return command.name() === "run" && command.parent?.parent === null && argument.name() === "script"
-    ? [...names, FILES]
-    : names;
+  return argument.name() === "script" && takesFiles(command) ? [...names, FILES] : names;
+}
+
+/** Whether a command that runs scripts takes files as well as the names of stored ones. */
+function takesFiles(command: Command): boolean {
+  const group = command.parent;
+  if (command.name() === "run") return group?.parent === null;
+  return command.name() === "test" && group?.name() === "scripts";
 }
 
 /** What an argument or option of this name can be. */
@@ -145,6 +150,7 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
     case "file":
     case "local":
     case "directory":
+    case "inputs":
       return [FILES];
     default:
       return [];

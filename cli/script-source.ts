@@ -92,10 +92,10 @@ export async function storedScript(
     kind: "sandboxed",
     filename: `${name}.${found.language === "typescript" ? "ts" : "js"}`,
     source,
+    stored: { name, version: found.version },
     moduleSource: storedLibs(found, (lib, global) =>
       client.scripts.get({ script: lib, global }, { signal }),
     ),
-    stored: { name, version: found.version },
     ...facts,
   };
 }

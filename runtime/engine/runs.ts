@@ -5,7 +5,6 @@ import { SpacesError } from "../contract/errors.js";
 import type { Run, RunCall, RunEvent, RunStatus } from "../contract/runs.js";
 import { activeRun } from "../runs/active.js";
 import { isMissing } from "../runs/directory.js";
-import { languageOf } from "../runs/outcome.js";
 import {
   type CallContext,
   type CallOptions,
@@ -102,8 +101,12 @@ export class Runs implements AsyncDisposable {
       if (script !== undefined) {
         return this.#scripts.start(context, { script, version, ...settings }, options);
       }
-      const runnable = { filename, language: languageOf(filename), source: source ?? "" };
-      return this.#starter.start(context, runnable, settings, options);
+      return this.#scripts.startSource(
+        context,
+        { filename, source: source ?? "" },
+        settings,
+        options,
+      );
     });
   }
 

@@ -1,11 +1,14 @@
-/** Runs stored scripts by their names. */
+/** Runs stored scripts by their names, and sources that are not stored. */
 import { SpacesError } from "../contract/errors.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
+import type { ModuleSource } from "../interpreter/types.js";
+import { languageOf } from "../runs/outcome.js";
 import { checkInput } from "../scripts/check-input.js";
+import { readHeader } from "../scripts/header.js";
 import { storedLibs } from "../scripts/libs.js";
 import type { CallContext, ScriptRunOptions } from "./context.js";
-import type { Runnable, ScriptStarter, StartedRun } from "./script-starter.js";
+import type { Runnable, RunSettings, ScriptStarter, StartedRun } from "./script-starter.js";
 import type { StoredScripts } from "./stored-scripts.js";
 
 interface RunRequest {
@@ -58,15 +61,37 @@ export class Scripts {
     return await this.#starter.start(context, runnable, { ...settings, input }, options);
   }
 
+  /**
+   * Starts a source that is not stored. It may have a header, and import libs, as a stored script of
+   * the caller's own.
+   * @throws SpacesError `INVALID_INPUT` for a mistake in its header, a lib, and an input that it does
+   *   not take; and what `ScriptStarter.start` says
+   */
+  async startSource(
+    context: CallContext,
+    { filename, source }: { readonly filename: string; readonly source: string },
+    settings: RunSettings,
+    options: ScriptRunOptions,
+  ): Promise<StartedRun> {
+    const { kind, inputs } = await readHeader(filename, source);
+    if (kind === "lib") throw isLib(filename);
+    const input = checkInput({ name: filename, inputs }, settings.input);
+    const moduleSource = this.#libsOf(context, { global: false });
+    const runnable = { filename, language: languageOf(filename), source, moduleSource };
+    return await this.#starter.start(context, runnable, { ...settings, input }, options);
+  }
+
   #runnableOf(context: CallContext, script: Script): Runnable {
     const { name, version, language, source } = script;
     const ending = { native: "", javascript: ".js", typescript: ".ts" }[language];
     return {
       ...{ name, version, language, source, filename: name + ending },
-      moduleSource: storedLibs(script, (lib, global) =>
-        this.#stored.get(context, { script: lib, global }),
-      ),
+      moduleSource: this.#libsOf(context, script),
     };
+  }
+
+  #libsOf(context: CallContext, script: Pick<Script, "global">): ModuleSource {
+    return storedLibs(script, (lib, global) => this.#stored.get(context, { script: lib, global }));
   }
 }
 

@@ -272,6 +272,33 @@ describe("an import", () => {
   ]);
   const moduleSource = (path: string) => Promise.resolve(files.get(path));
 
+  test("are one module by whatever path the host knows them by another", async () => {
+    const asked: string[] = [];
+    const aliased = async (path: string) => {
+      asked.push(path);
+      return {
+        path: "lib/one.ts",
+        source: "export let n: number = 0; export const up = () => ++n;",
+      };
+    };
+    const source = `import { up } from "./one";
+      import * as ts from "./one.ts";
+      up();
+      const js = await import("./other/one.js");
+      console.log(ts.n, js.n, js === ts, (await import("./lib/one.ts")) === ts);`;
+    expect(await outputOf(source, { moduleSource: aliased })).toBe("1 1 true true\n");
+    expect(asked).toEqual(["one", "one.ts", "other/one.js"]);
+  });
+
+  test("say why there is none, in words of the registry alone", async () => {
+    const failing = (error: Error) =>
+      run('import "./x.js";', { moduleSource: () => Promise.reject(error) });
+    const told = await failing(new SpacesError("INVALID_INPUT", "It is no lib."));
+    expect(told.error?.message).toBe("Cannot import 'x.js': It is no lib.");
+    const untold = await failing(new Error("/home/secret"));
+    expect(untold.error?.message).toBe("Cannot import 'x.js': It could not be read.");
+  });
+
   test("reads files beside the script, TypeScript and JSON too", async () => {
     const source = `
       import { sum } from "./lib/math.ts";

@@ -88,7 +88,6 @@ interface ScriptTable {
   created_at: string;
   updated_at: string;
 }
-export type ScriptRow = Selectable<ScriptTable>;
 
 export interface ScriptVersionTable {
   owner: string;

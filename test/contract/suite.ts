@@ -5,6 +5,7 @@ import type { Client } from "../../runtime/contract/contract.js";
 import type { ErrorCode } from "../../runtime/contract/errors.js";
 import { type BindingKind, openTestClient, type TestClient } from "../support/client.js";
 import { filesSuite } from "./files.js";
+import { scriptsSuite } from "./scripts.js";
 
 /** What a driver cannot do is asserted to be `UNSUPPORTED`. */
 export interface SuiteTraits {
@@ -705,67 +706,7 @@ startup: ["echo startup >> log"]
     });
   });
 
-  describe("scripts", () => {
-    it("saves, shows, lists and deletes", async () => {
-      const saved = await client.scripts.save({ script: "kept", source: "console.log(1)" });
-      expect(saved).toMatchObject({ name: "kept", language: "typescript", description: "" });
-      const { items } = await client.scripts.list({});
-      expect(items.find((script) => script.name === "kept")).not.toHaveProperty("source");
-      await client.scripts.delete({ script: "kept" });
-      await fails("SCRIPT_NOT_FOUND", client.scripts.get({ script: "kept" }));
-      await fails("SCRIPT_NOT_FOUND", client.scripts.run({ script: "kept" }));
-      await fails("INVALID_INPUT", client.scripts.save({ script: "empty", source: " \n" }));
-    });
-
-    it("runs a script in the sandbox, bound to its space", async () => {
-      const space = await make("running");
-      await client.scripts.save({
-        script: "bound",
-        source: `import space from "space"; import { args } from "runtime";
-          console.log(space.name, args.join("+"), space.run("echo inside").trim());`,
-      });
-      const result = await client.scripts.run({ script: "bound", space, args: ["a", "b"] });
-      expect(result).toMatchObject({ exitCode: 0, output: `${space} a+b inside\n` });
-    });
-
-    it("runs a script with a shebang inside of the space", async () => {
-      const space = await make("running");
-      await client.scripts.save({
-        script: "native",
-        source: '#!/bin/sh\necho "native $1 $2"; pwd\nexit 4\n',
-      });
-      const result = await client.scripts.run({ script: "native", space, args: ["a b", "$x"] });
-      expect(result).toMatchObject({ exitCode: 4, error: { code: "SCRIPT_FAILED" } });
-      expect(result.output).toBe("native a b $x\n/workspace\n");
-      expect((await run(space, "ls -A")).stdout).toBe("");
-      await fails("INVALID_INPUT", client.scripts.run({ script: "native" }));
-    });
-
-    it("reports what a script died of, with its output so far", async () => {
-      await client.scripts.save({ script: "dies", source: "console.log('so far');\nnull.x" });
-      const result = await client.scripts.run({ script: "dies" });
-      expect(result).toMatchObject({
-        exitCode: 1,
-        output: expect.stringContaining("so far\n"),
-        error: { code: "SCRIPT_FAILED", message: expect.stringContaining("TypeError") },
-      });
-      await client.scripts.save({ script: "spins", source: "while (true) {}" });
-      const spun = await client.scripts.run({ script: "spins", timeoutMs: 300 });
-      expect(spun).toMatchObject({ exitCode: 124, error: { code: "SCRIPT_TIMEOUT" } });
-    });
-
-    it("ends scripts that run themselves", async () => {
-      await client.scripts.save({
-        script: "loops",
-        source: 'import space from "space"; space.run_script("loops");',
-      });
-      const space = await make("running");
-      const result = await client.scripts.run({ script: "loops", space });
-      expect(result.exitCode).toBe(1);
-      expect(JSON.stringify(result)).toContain("LIMIT_EXCEEDED");
-    });
-  });
-
+  scriptsSuite({ make, run, fails, client: () => client });
   filesSuite({ native, make, run, client: () => client });
 
   describe("system", () => {

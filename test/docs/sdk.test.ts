@@ -1,5 +1,5 @@
 /**
- * The programs of `docs/sdk.md` and the README are right: they compile against the built package, run on this
+ * The programs of `docs/sdk.md`, `docs/scripts.md` and the README are right: they compile against the built package, run on this
  * machine and against a server, print what the page says, and leave nothing behind.
  */
 import { execFile } from "node:child_process";
@@ -46,7 +46,7 @@ function programsOf(file: string): Program[] {
     .filter(({ source }) => source.includes('"spaces-runtime'));
 }
 
-const programs = ["docs/sdk.md", "README.md"].flatMap(programsOf);
+const programs = ["docs/sdk.md", "docs/scripts.md", "README.md"].flatMap(programsOf);
 const portable = programs.filter((program) => !program.native);
 const native = programs.filter((program) => program.native);
 const bubblewrap = await bubblewrapAvailability();

@@ -21,7 +21,10 @@ const COMMANDS = [
   ["exec"],
   ...["get", "set", "list"].map((name) => ["fields", name]),
   ...["list", "show", "apply", "delete"].map((name) => ["templates", name]),
-  ...["save", "list", "show", "run", "delete"].map((name) => ["scripts", name]),
+  ...["save", "edit", "import", "rollback", "delete", "list", "show", "history", "diff", "run"].map(
+    (name) => ["scripts", name],
+  ),
+  ["scripts", "test"],
   ...["list", "create", "show", "update", "delete"].map((name) => ["users", name]),
   ...["list", "save", "delete"].map((name) => ["roles", name]),
   ...["create", "list", "revoke"].map((name) => ["tokens", name]),
@@ -183,6 +186,13 @@ describe("completion", () => {
     expect(await ask("--j")).toEqual(["--json", ""]);
     expect(await ask("run", "")).toContain(":files");
     expect(await ask("exec", "alpha", "--", "")).toEqual([""]);
+    await cli.run(["scripts", "save", "-", "--name", "beta"], { input: "1" });
+    expect(await ask("scripts", "edit", "b")).toEqual(["beta", ""]);
+    expect(await ask("scripts", "test", "b")).toEqual(["beta", ":files", ""]);
+    expect(await ask("scripts", "diff", "beta", "")).toEqual([":files", ""]);
+    expect(await ask("scripts", "save", "--kind", "")).toEqual(["script", "lib", ""]);
+    expect(await ask("scripts", "import", "")).toEqual([":files", ""]);
+    await cli.run(["scripts", "delete", "beta"]);
     expect(await ask("nonsense", "")).toEqual([""]);
     await cli.json(["delete", "alpha"]);
   });

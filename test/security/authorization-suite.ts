@@ -198,6 +198,26 @@ export function authorizationSuite(open: () => Promise<AuthorizationHarness>): v
     expect((await manager.spaces.list({})).items).toEqual([]);
   });
 
+  it("lets who may manage global scripts alone change them, and everybody run them", async () => {
+    const manager = await harness.addUser("globals", ["ManageScripts", "ManageGlobalScripts"]);
+    const user = await harness.addUser("no-globals", without("ManageGlobalScripts"));
+    const script = "for-everybody";
+    await manager.scripts.save({ script, source: "console.log(1)", global: true });
+    for (const [name, input] of [
+      ["scripts.save", { script, source: "console.log(2)", global: true }],
+      ["scripts.save", { script: "new-one", source: "1", global: true }],
+      ["scripts.rollback", { script, global: true }],
+      ["scripts.delete", { script, global: true }],
+    ] as const) {
+      expect(await codeOf(user, name, input), name).toBe("PERMISSION_DENIED");
+    }
+    for (const name of ["scripts.rollback", "scripts.delete"]) {
+      expect(await codeOf(user, name, { script }), name).toBe("SCRIPT_NOT_FOUND");
+    }
+    expect((await user.scripts.run({ script })).output).toBe("1\n");
+    await manager.scripts.delete({ script, global: true });
+  });
+
   it("refuses everything without a token", async () => {
     const { anonymous } = harness;
     if (anonymous === undefined) return;

@@ -1,7 +1,8 @@
 /** Who a user is now: for what is done in its name without a call of its own, such as a schedule's jobs. */
 import type { Actor, Permission } from "../../contract/permissions.js";
+import { localUserName } from "../../local-user.js";
 import type { Store } from "../../store/store.js";
-import { localActor, localUserName } from "./local-user.js";
+import { localActor } from "./local-user.js";
 import { within } from "./principals.js";
 import { showUser } from "./user-rows.js";
 
