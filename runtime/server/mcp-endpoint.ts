@@ -72,9 +72,13 @@ export class McpEndpoint implements AsyncDisposable {
    */
   async answer(request: IncomingMessage, response: ServerResponse, actor: Actor): Promise<void> {
     const { admission, limits } = this.#parts;
+    const places: Place[] = [];
+    response.once("close", () => {
+      for (const place of places) place[Symbol.dispose]();
+    });
     const enter = (): Place => {
       const place = admission.enter(actor, request.method === "GET" ? "streams" : "calls");
-      response.once("close", () => place[Symbol.dispose]());
+      places.push(place);
       return place;
     };
     const place = enter();
