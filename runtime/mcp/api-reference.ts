@@ -198,7 +198,7 @@ function textsOf({ entries, examples }: Index): Texts[] {
     module,
     parts: wordsOf(name),
     summary: wordsOf(summary),
-    documentation: wordsOf(text.replace(/@\w+/g, "")),
+    documentation: [...new Set(wordsOf(text.replace(/@\w+/g, "")))],
   }));
 }
 

@@ -13,6 +13,8 @@ const SWEEP_MS = 1_000;
 interface Held {
   busy: number;
   asked: boolean;
+  /** Answers that have not been sent whole. */
+  readonly answers: Set<ServerResponse>;
 }
 
 export class ConnectionGuard {
@@ -61,7 +63,11 @@ export class ConnectionGuard {
       return false;
     }
     this.hold(socket);
-    response.once("close", () => this.#release(socket));
+    held?.answers.add(response);
+    response.once("close", () => {
+      held?.answers.delete(response);
+      this.#release(socket);
+    });
     return true;
   }
 
@@ -86,12 +92,14 @@ export class ConnectionGuard {
       socket.destroy();
       return;
     }
-    this.#held.set(socket, { busy: 0, asked: false });
+    const answers = new Set<ServerResponse>();
+    this.#held.set(socket, { busy: 0, asked: false, answers });
     this.#silent.set(socket, performance.now());
     socket.once("close", () => {
       this.#held.delete(socket);
       this.#silent.delete(socket);
       this.#idle.delete(socket);
+      closeUnsent(answers);
     });
   }
 
@@ -122,5 +130,17 @@ export class ConnectionGuard {
     this.#silent.delete(socket);
     this.#idle.delete(socket);
     socket.destroy();
+  }
+}
+
+/**
+ * Tells the answers that wait behind another one on their connection that it has closed: Node tells only
+ * the one that is being sent, and whatever the others hold would be held for ever.
+ */
+function closeUnsent(answers: ReadonlySet<ServerResponse>): void {
+  for (const answer of [...answers]) {
+    if (answer.socket !== null || answer.closed) continue;
+    answer.destroy();
+    answer.emit("close");
   }
 }

@@ -12,7 +12,7 @@ import type { KeyedCall } from "../engine/kept-answers.js";
 import type { Place } from "./admission.js";
 import { API_PREFIX, type Operation } from "./api.js";
 import { bytesOf, hasBody, readJson } from "./body.js";
-import { checkHeaders, identify, requestIdOf, targetOf } from "./gate.js";
+import { callerOf, checkHeaders, identify, requestIdOf, targetOf } from "./gate.js";
 import { keyOf, requestHash } from "./idempotency.js";
 import { traceOf } from "./log.js";
 import { MCP_PATH } from "./mcp-endpoint.js";
@@ -168,14 +168,6 @@ async function answerCall(
     }
     throw failure;
   }
-}
-
-/**
- * Whose keys a caller's are: its token's. Another token of the same user may be limited to less, and
- * an answer may hold what it must not have, such as a new token.
- */
-function callerOf(actor: Actor): string {
-  return actor.token?.id ?? actor.id;
 }
 
 /** Reads the body of a call. @returns what the call is given, and its bytes where it is JSON */

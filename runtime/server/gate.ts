@@ -96,3 +96,11 @@ function bearerOf({ headers }: IncomingMessage): string {
   }
   return token;
 }
+
+/**
+ * Whose idempotency keys and sessions a caller's are: its token's. Another token of the same user may be
+ * limited to less, and an answer may hold what it must not have, such as a new token.
+ */
+export function callerOf(actor: Actor): string {
+  return actor.token?.id ?? actor.id;
+}

@@ -9,6 +9,7 @@ import type { Actor } from "../contract/permissions.js";
 import type { Admission, Place } from "./admission.js";
 import type { Operation } from "./api.js";
 import { readJson } from "./body.js";
+import { callerOf } from "./gate.js";
 import type { ServerLimits } from "./limits.js";
 import type { ServerLog } from "./log.js";
 import type { McpSession } from "./mcp-session.js";
@@ -71,9 +72,13 @@ export class McpEndpoint implements AsyncDisposable {
    */
   async answer(request: IncomingMessage, response: ServerResponse, actor: Actor): Promise<void> {
     const { admission, limits } = this.#parts;
+    const places: Place[] = [];
+    response.once("close", () => {
+      for (const place of places) place[Symbol.dispose]();
+    });
     const enter = (): Place => {
       const place = admission.enter(actor, request.method === "GET" ? "streams" : "calls");
-      response.once("close", () => place[Symbol.dispose]());
+      places.push(place);
       return place;
     };
     const place = enter();
@@ -125,12 +130,12 @@ export class McpEndpoint implements AsyncDisposable {
   /** The session of an id; others' sessions are not there. */
   #find(id: string, actor: Actor): McpSession | undefined {
     const session = this.#sessions.get(id);
-    return session?.owner === (actor.token?.id ?? actor.id) ? session : undefined;
+    return session?.owner === callerOf(actor) ? session : undefined;
   }
 
   async #begin(actor: Actor): Promise<McpSession> {
-    const { McpSession, ownerOf } = await import("./mcp-session.js");
-    this.#makeRoom(ownerOf(actor));
+    const { McpSession } = await import("./mcp-session.js");
+    this.#makeRoom(callerOf(actor));
     const session = new McpSession(
       {
         ...this.#parts,

@@ -3,12 +3,14 @@
  * `mcp-endpoint.ts` keeps them; this file and what it imports are loaded when the first one begins.
  */
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import type { RequestId } from "@modelcontextprotocol/sdk/types.js";
 import type { EngineHost } from "../bindings/in-process.js";
 import type { Actor } from "../contract/permissions.js";
 import { McpServer } from "../mcp/mcp-server.js";
+import { callerOf } from "./gate.js";
 import type { ServerLimits } from "./limits.js";
 import type { ServerLog } from "./log.js";
 import { sendReply } from "./reply.js";
@@ -43,7 +45,7 @@ export class McpSession implements AsyncDisposable {
   constructor(parts: SessionParts, actor: Actor) {
     this.#parts = parts;
     this.#actor = actor;
-    this.owner = ownerOf(actor);
+    this.owner = callerOf(actor);
     this.#transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => this.id,
       onsessioninitialized: () => parts.onBegin(this),
@@ -55,6 +57,8 @@ export class McpSession implements AsyncDisposable {
       onError: (error) => this.#tell(error),
       onCancelled: (request) => this.#release(request),
     });
+    // Each answer that is being sent listens to it.
+    setMaxListeners(0, this.#over.signal);
     this.#watch = parts.host.engine.identity.watch(actor, this.#over);
     this.#over.signal.addEventListener("abort", () => void this.end());
   }
@@ -153,11 +157,6 @@ export class McpSession implements AsyncDisposable {
     }
     await sent;
   }
-}
-
-/** Whose session it is: the token's, for another one of the same user may be limited to less. */
-export function ownerOf(actor: Actor): string {
-  return actor.token?.id ?? actor.id;
 }
 
 /** The request as the protocol's transport reads it; its body has been read. */

@@ -22,6 +22,7 @@ const AREAS = {
   files: () => import("./files.mjs"),
   server: () => import("./server.mjs"),
   runs: () => import("./runs.mjs"),
+  mcp: () => import("./mcp.mjs"),
   schedules: () => import("./schedules.mjs"),
 };
 

@@ -1,6 +1,7 @@
 /** The tool `run_command`: runs a command in a space. */
 import { z } from "zod";
 import { spaceRefSchema } from "../../contract/ids.js";
+import { envSchema } from "../../contract/values.js";
 import { Excerpt } from "../excerpt.js";
 import { FOREIGN_KEY } from "../foreign-text.js";
 import { budgetShape, CHANGES, defineTool, timeoutShape } from "./tool.js";
@@ -17,7 +18,10 @@ export const runCommand = defineTool({
     command: z.string().min(1).max(131_072).describe("Program, or a line for the shell."),
     args: z.array(z.string().max(131_072)).max(4096).optional().describe("Arguments."),
     workdir: z.string().max(4096).optional().describe("Directory to run in."),
-    env: z.record(z.string(), z.string()).optional().describe("Added to the environment."),
+    env: envSchema
+      .meta({ type: "object", additionalProperties: { type: "string" } })
+      .optional()
+      .describe("Added to the environment."),
     input: z.string().max(4_194_304).optional().describe("Text for standard input."),
     ...timeoutShape,
     ...budgetShape,
