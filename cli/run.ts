@@ -8,13 +8,17 @@ import { runScript } from "./run-script.js";
 import { findScript } from "./script-source.js";
 import type { Session } from "./session.js";
 
-interface RunOptions {
+/** What `scriptOptions` and `allowOptions` read. */
+export interface ScriptOptions {
   readonly driver?: string;
   readonly space?: string;
   readonly timeout?: number;
   readonly memory?: number;
   readonly allowNet?: readonly string[] | true;
   readonly allowEnv?: readonly string[] | true;
+}
+
+interface RunOptions extends ScriptOptions {
   readonly input?: { readonly value: unknown };
 }
 
@@ -27,17 +31,7 @@ export function defineRun(program: Command, session: Session): void {
     )
     .argument("<script>", "file, name of a stored script, or -")
     .argument("[args...]", "arguments for the script; put -- before those that start with a dash");
-  scriptOptions(command)
-    .option(
-      "--allow-net [hosts]",
-      "let it fetch from any public host, or from =host,host",
-      (text, before: RunOptions["allowNet"]) => allowList(text, "--allow-net", before),
-    )
-    .option(
-      "--allow-env [names]",
-      "let it read the environment, or only =NAME,NAME",
-      (text, before: RunOptions["allowEnv"]) => allowList(text, "--allow-env", before),
-    )
+  allowOptions(scriptOptions(command))
     .option("--input <json>", "value that `runtime.input` gives to the script", parseInput)
     .action(async (given: string, args: string[], options: RunOptions) => {
       const client = () => session.client(options.driver);
@@ -61,18 +55,37 @@ export function defineRun(program: Command, session: Session): void {
   );
 }
 
-/** The options of everything that runs a script. */
-export function scriptOptions(command: Command): Command {
+/**
+ * The options of everything that runs a script.
+ * @param timeout what `--timeout` does
+ */
+export function scriptOptions(
+  command: Command,
+  timeout = "stop it after this time, such as 30s",
+): Command {
   return command
     .option("--driver <name>", "driver for new spaces whose template names none")
     .option("--space <space>", "space that the script's `space` module is bound to")
-    .option(
-      "--timeout <duration>",
-      "stop it after this time, such as 30s (default: none)",
-      (text) => parseDuration(text, "--timeout"),
+    .option("--timeout <duration>", `${timeout} (default: none)`, (text) =>
+      parseDuration(text, "--timeout"),
     )
     .option("--memory <size>", "memory of the script, such as 64Mi", (text) =>
       parseSize(text, "--memory"),
+    );
+}
+
+/** The options that give a script more than the spaces. */
+export function allowOptions(command: Command): Command {
+  return command
+    .option(
+      "--allow-net [hosts]",
+      "let it fetch from any public host, or from =host,host",
+      (text, before: ScriptOptions["allowNet"]) => allowList(text, "--allow-net", before),
+    )
+    .option(
+      "--allow-env [names]",
+      "let it read the environment, or only =NAME,NAME",
+      (text, before: ScriptOptions["allowEnv"]) => allowList(text, "--allow-env", before),
     );
 }
 
