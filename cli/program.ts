@@ -2,7 +2,7 @@
  * The command line as a whole: finds the command group that was asked for, loads only that, runs it
  * and ends with its exit code. `main.ts` calls it.
  */
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, Help, Option } from "commander";
 import { SpacesError } from "../runtime/contract/errors.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import { reportError, toSpacesError } from "./failures.js";
@@ -46,6 +46,7 @@ const GROUPS: readonly Group[] = [
   { names: ["roles"], load: async () => (await import("./roles.js")).defineRoles },
   { names: ["tokens"], load: async () => (await import("./tokens.js")).defineTokens },
   { names: ["config"], load: async () => (await import("./config.js")).defineConfig },
+  { names: ["mcp"], load: async () => (await import("./mcp.js")).defineMcp },
   { names: ["serve"], load: async () => (await import("./serve.js")).defineServe },
   { names: ["init"], load: async () => (await import("./init.js")).defineInit },
   { names: ["doctor"], load: async () => (await import("./doctor.js")).defineDoctor },
@@ -97,11 +98,15 @@ export async function buildProgram(session: Session, args: readonly string[]): P
     )
     .option("--url <url>", "server that manages them; also SPACES_URL")
     .option("--profile <name>", "profile of your configuration; also SPACES_PROFILE")
-    .option("-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help for a command")
     .configureHelp({
       showGlobalOptions: true,
+      // Read by `normalize`: as an option of the program it would be taken from commands that have one.
+      visibleOptions(command) {
+        const shown = Help.prototype.visibleOptions.call(this, command);
+        return command.parent === null ? [VERSION, ...shown] : shown;
+      },
       // A value that may be left out is given with an equals sign only: see `normalize`.
       optionTerm: (option) => option.flags.replace(/ \[(.*)\]$/, "[=$1]"),
     })
@@ -121,6 +126,8 @@ export async function buildProgram(session: Session, args: readonly string[]): P
   return program;
 }
 
+const VERSION = new Option("-V, --version", "print the version");
+
 /** The options before a command whose value is the next word. */
 const VALUED = new Set(["--binding", "--url", "--profile"]);
 
@@ -130,14 +137,15 @@ function commandIn(args: readonly string[]): string | undefined {
 }
 
 /**
- * `--version` is the command `version`. A permission without a value is made one with an empty
+ * `--version` without a command is the command `version`. A permission without a value is made one with an empty
  * value, so that it cannot take the word behind it: `--allow-net script.ts` allows all hosts.
  */
 function normalize(args: readonly string[]): string[] {
   const end = args.indexOf("--");
   const own = end === -1 ? args : args.slice(0, end);
   const normal = own.map((arg) => (/^--allow-(net|env)$/.test(arg) ? `${arg}=` : arg));
-  if (normal[0] === "--version" || normal[0] === "-V") normal[0] = "version";
+  const version = normal.findIndex((arg) => arg === "--version" || arg === "-V");
+  if (version !== -1 && commandIn(normal) === undefined) normal[version] = "version";
   return end === -1 ? normal : [...normal, ...args.slice(end)];
 }
 

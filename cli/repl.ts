@@ -53,6 +53,7 @@ async function runRepl(session: Session, options: ScriptOptions): Promise<number
     interpreter,
     {
       env: process.env,
+      input: options.input?.value,
       space: options.space,
       limits: { memoryBytes: options.memory },
       permissions: { net: options.allowNet, env: options.allowEnv },

@@ -1,14 +1,22 @@
 /** Runs one script from the command line and shows its output and end. `run` and `scripts run` call it. */
 import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { runRecorded } from "../runtime/bindings/recorded-script.js";
 import type { Client } from "../runtime/contract/contract.js";
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
 import type { Permission } from "../runtime/contract/permissions.js";
+import type { RunTrigger } from "../runtime/contract/runs.js";
+import type { JsonValue } from "../runtime/contract/values.js";
+import { defaultDataDir } from "../runtime/data-dir.js";
 import type {
   HostCall,
   ScriptPermissions,
   ScriptRequest,
   ScriptResult,
 } from "../runtime/interpreter/types.js";
+import { localUserName } from "../runtime/local-user.js";
+import { languageOf } from "../runtime/runs/outcome.js";
+import { RunRecorder } from "../runtime/runs/recorder.js";
+import { secretsOfEnv } from "../runtime/runs/secrets.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import {
   reportError,
@@ -33,29 +41,78 @@ export interface RunSettings {
   readonly memoryBytes?: number | undefined;
   readonly input?: unknown;
   readonly permissions: ScriptPermissions;
+  /** What had it run; the command line when absent. */
+  readonly trigger?: RunTrigger | undefined;
 }
 
 /**
- * Runs a script: in a sandbox, or natively in a space when it is a stored script of that kind.
+ * Runs a script: in a sandbox, or natively in a space when it is a stored script of that kind. Where
+ * it declares inputs, its arguments are read by them.
+ * @param command how the command line calls scripts, for the script's own help
  * @returns the script's own exit code, 124 when it ran out of time, 125 when spaces itself failed
  */
 export async function runScript(
   session: Session,
   script: ScriptSource,
   settings: RunSettings,
+  command: string,
 ): Promise<number> {
+  const ready = await readyToRun(session, script, settings, command);
+  if (ready === undefined) return EXIT.ok;
   return script.kind === "native"
-    ? runNative(session, script.name, settings)
-    : runSandboxed(session, script, settings);
+    ? runNative(session, script, ready)
+    : runSandboxed(session, script, ready, {
+        dataDir: defaultDataDir(),
+        client: async (recorder) => {
+          const binding = await session.binding(settings.driver);
+          recorder.target(binding.kind, binding.url);
+          return binding.clientForRun(recorder.id);
+        },
+      });
 }
 
-async function runSandboxed(
+/**
+ * The settings with the input that a script's arguments make; undefined where its help was shown.
+ * @throws SpacesError `INVALID_INPUT` for a lib, and for arguments that the script does not take
+ */
+export async function readyToRun<Settings extends Pick<RunSettings, "args" | "input">>(
+  session: Session,
+  { name, description, inputs, isLib }: ScriptSource,
+  settings: Settings,
+  command: string,
+): Promise<Settings | undefined> {
+  if (isLib) {
+    throw new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
+      suggestion: "Run a script that imports it.",
+    });
+  }
+  if (inputs === undefined) return settings;
+  const { typedInput } = await import("./script-input.js");
+  const call = `${command} ${name}`;
+  const typed = typedInput({ name, description, inputs, call }, settings.args, settings.input);
+  if (!("help" in typed)) return { ...settings, ...typed };
+  session.output.data(typed.help);
+  return undefined;
+}
+
+/** What a script of this process has to do with. */
+interface ScriptTarget {
+  /** What its calls go to; opened at the first one, so that a script without calls opens no store. */
+  readonly client: (recorder: RunRecorder) => Promise<Client>;
+  /** Absolute path of the data directory that its run is recorded in. */
+  readonly dataDir: string;
+}
+
+/** Runs a script in the sandbox of this process, and records it. */
+export async function runSandboxed(
   session: Session,
   script: Extract<ScriptSource, { kind: "sandboxed" }>,
   settings: RunSettings,
+  { client, dataDir }: ScriptTarget,
 ): Promise<number> {
   const { output, signal } = session;
   const interpreter = await startInterpreter();
+  const recorder = recorderFor(session, script, settings, dataDir);
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -68,15 +125,38 @@ async function runSandboxed(
     moduleSource: script.moduleSource,
     host: shownToWhoDebugs(
       output,
-      hostCallFor(() => session.client(settings.driver)),
+      hostCallFor(() => client(recorder)),
     ),
     onOutput: output.isJson
       ? undefined
       : (stream, text) => (stream === "stdout" ? output.data(text) : output.errorData(text)),
     signal,
   };
-  const result = await interpreter.run(request);
-  return showResult(session, result);
+  const result = await runRecorded(interpreter, request, recorder);
+  return showResult(session, result, recorder.id);
+}
+
+/** Begins the record of a run, on this machine wherever its calls go. */
+function recorderFor(
+  { output }: Session,
+  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  { args, input, space, permissions, timeoutMs, memoryBytes, trigger }: RunSettings,
+  dataDir: string,
+): RunRecorder {
+  const { filename, source, stored } = script;
+  const name = localUserName();
+  return RunRecorder.begin(
+    {
+      script: { ...stored, filename, language: languageOf(filename) },
+      ...{ source, input, space, permissions, args },
+      secrets: secretsOfEnv(process.env, permissions.env),
+      actor: { id: name, name },
+      binding: "in-process",
+      trigger: trigger ?? { kind: "cli" },
+      limits: { timeoutMs, memoryBytes },
+    },
+    { dataDir, onTrouble: (message) => output.note(printableLines(message)) },
+  );
 }
 
 /** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
@@ -91,7 +171,7 @@ function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   };
 }
 
-function showResult(session: Session, result: ScriptResult): number {
+function showResult(session: Session, result: ScriptResult, run: string): number {
   const { output } = session;
   const { error } = result;
   if (output.isJson) {
@@ -101,6 +181,7 @@ function showResult(session: Session, result: ScriptResult): number {
       output: text,
       truncated,
       durationMs,
+      run,
       error: error && scriptErrorJson(error),
     });
   } else if (error !== undefined && session.stopCode === undefined) {
@@ -111,32 +192,46 @@ function showResult(session: Session, result: ScriptResult): number {
     : result.exitCode;
 }
 
-async function runNative(session: Session, name: string, settings: RunSettings): Promise<number> {
+async function runNative(
+  session: Session,
+  { name, version }: Extract<ScriptSource, { kind: "native" }>,
+  settings: RunSettings,
+): Promise<number> {
   if (settings.space === undefined) {
     throw new SpacesError("INVALID_INPUT", `Script "${name}" is native: it runs inside a space.`, {
       suggestion: "Name the space with --space.",
     });
   }
   const client = await session.client(settings.driver);
-  return await runStored(session, client, { name }, settings);
+  return await runStored(session, client, { name, version }, settings);
+}
+
+/** A stored script that the engine is to run. */
+interface StoredRun {
+  readonly name: string;
+  readonly version?: number | undefined;
+  /** What it may do, of what the caller may; see `scripts.run`. */
+  readonly grant?: readonly Permission[] | undefined;
 }
 
 /**
  * Has the engine run a stored script, and shows its output and end.
- * @param grant what it may do, of what the caller may; see `scripts.run`
  * @returns the script's own exit code, or 1 where it failed without one
  */
 export async function runStored(
   session: Session,
   client: Client,
-  { name, grant }: { readonly name: string; readonly grant?: readonly Permission[] | undefined },
-  settings: Pick<RunSettings, "args" | "space" | "timeoutMs">,
+  { name, version, grant }: StoredRun,
+  settings: Pick<RunSettings, "args" | "input" | "space" | "timeoutMs">,
 ): Promise<number> {
   const run = await client.scripts.run(
     {
       script: name,
+      version,
       space: settings.space,
       args: [...settings.args],
+      // It came from JSON, and has been checked where the script declares inputs.
+      input: settings.input as JsonValue | undefined,
       timeoutMs: settings.timeoutMs ?? LONGEST_MS,
       ...(grant === undefined ? {} : { grant: [...grant] }),
     },

@@ -16,9 +16,6 @@ export interface ScriptOptions {
   readonly memory?: number;
   readonly allowNet?: readonly string[] | true;
   readonly allowEnv?: readonly string[] | true;
-}
-
-interface RunOptions extends ScriptOptions {
   readonly input?: { readonly value: unknown };
 }
 
@@ -30,13 +27,12 @@ export function defineRun(program: Command, session: Session): void {
       "Run a script in the sandbox: a file, a stored script by its name, or - for standard input.",
     )
     .argument("<script>", "file, name of a stored script, or -")
-    .argument("[args...]", "arguments for the script; put -- before those that start with a dash");
-  allowOptions(scriptOptions(command))
-    .option("--input <json>", "value that `runtime.input` gives to the script", parseInput)
-    .action(async (given: string, args: string[], options: RunOptions) => {
+    .argument("[args...]", ARGUMENTS);
+  allowOptions(scriptOptions(command)).action(
+    async (given: string, args: string[], options: ScriptOptions) => {
       const client = () => session.client(options.driver);
       const script = await findScript(given, client, session.signal);
-      session.exitCode = await runScript(session, script, {
+      const settings = {
         args,
         driver: options.driver,
         space: options.space,
@@ -44,16 +40,23 @@ export function defineRun(program: Command, session: Session): void {
         memoryBytes: options.memory,
         input: options.input?.value,
         permissions: { net: options.allowNet, env: options.allowEnv },
-      });
-    });
+      };
+      session.exitCode = await runScript(session, script, settings, "spaces run");
+    },
+  );
   examples(
     command,
     "run hello.ts",
     "run deploy.ts staging --timeout 5m --allow-net=api.example.org",
-    "run report.ts -- --verbose",
+    "run backup.ts -- --keep 3 --dry-run",
+    "run backup.ts -- --help",
     "run - < script.js",
   );
 }
+
+/** What the arguments behind a script are. */
+export const ARGUMENTS =
+  "arguments for the script, and flags for its inputs; put -- before those that start with a dash";
 
 /**
  * The options of everything that runs a script.
@@ -71,7 +74,8 @@ export function scriptOptions(
     )
     .option("--memory <size>", "memory of the script, such as 64Mi", (text) =>
       parseSize(text, "--memory"),
-    );
+    )
+    .option("--input <json>", "value that `runtime.input` gives to the script", parseInput);
 }
 
 /** The options that give a script more than the spaces. */
@@ -89,7 +93,8 @@ export function allowOptions(command: Command): Command {
     );
 }
 
-function parseInput(text: string): { readonly value: unknown } {
+/** Reads a value of `--input`. */
+export function parseInput(text: string): { readonly value: unknown } {
   try {
     return { value: JSON.parse(text) };
   } catch (cause) {

@@ -7,7 +7,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
+import type { ScriptInputs } from "../runtime/contract/script-inputs.js";
 import type { ModuleSource } from "../runtime/interpreter/types.js";
+import { readHeader } from "../runtime/scripts/header.js";
 import { readStdin, readTextFile } from "./read-input.js";
 
 /** The most bytes that a script or module has. */
@@ -15,16 +17,34 @@ const SOURCE_LIMIT = 1_048_576;
 
 const SCRIPT_FILE = /\.(?:js|mjs|ts|mts)$/;
 
+/** What a script says about itself. */
+interface ScriptFacts {
+  /** What errors call it: its file as it was given, or its name. */
+  readonly name: string;
+  readonly description: string;
+  readonly isLib: boolean;
+  readonly inputs?: ScriptInputs | undefined;
+}
+
 /** A script ready to be run. */
-export type ScriptSource =
-  | {
-      readonly kind: "sandboxed";
-      /** The path as it was given, or a name with an ending that tells the language. */
-      readonly filename: string;
-      readonly source: string;
-      readonly moduleSource?: ModuleSource;
-    }
-  | { readonly kind: "native"; readonly name: string };
+export type ScriptSource = ScriptFacts &
+  (
+    | {
+        readonly kind: "sandboxed";
+        /** The path as it was given, or a name with an ending that tells the language. */
+        readonly filename: string;
+        readonly source: string;
+        readonly moduleSource?: ModuleSource | undefined;
+        readonly stored?: { readonly name: string; readonly version: number } | undefined;
+      }
+    | { readonly kind: "native"; readonly version?: number | undefined }
+  );
+
+/** Which version of which stored script is meant; the newest of the caller's own, else the global one. */
+interface StoredRef {
+  readonly script: string;
+  readonly version?: number | undefined;
+}
 
 /**
  * Finds a script.
@@ -41,32 +61,57 @@ export async function findScript(
 ): Promise<ScriptSource> {
   if (given === "-") {
     const source = await readStdin(SOURCE_LIMIT, signal);
-    return { kind: "sandboxed", filename: "stdin.ts", source };
+    return {
+      kind: "sandboxed",
+      filename: "stdin.ts",
+      source,
+      ...(await factsOf("stdin.ts", source)),
+    };
   }
   if (given.includes("\0") || given === "") {
     throw new SpacesError("INVALID_INPUT", "The name of the script is empty or holds a NUL.");
   }
-  return isFileName(given) ? fileScript(given) : storedScript(given, await client(), signal);
+  return isFileName(given)
+    ? await fileScript(given)
+    : await storedScript({ script: given }, await client(), signal);
 }
 
 /** Gets a stored script; `SCRIPT_NOT_FOUND` where there is none. */
 export async function storedScript(
-  name: string,
+  ref: StoredRef,
   client: Client,
   signal: AbortSignal,
 ): Promise<ScriptSource> {
-  const script = await client.scripts.get({ script: name }, { signal });
-  if (script.language === "native") return { kind: "native", name: script.name };
-  const filename = `${script.name}.${script.language === "typescript" ? "ts" : "js"}`;
-  return { kind: "sandboxed", filename, source: script.source };
+  const { script, version } = ref;
+  const found = await client.scripts.get({ script, version }, { signal });
+  const { name, description, inputs, source } = found;
+  const facts = { name, description, inputs, isLib: found.kind === "lib" };
+  if (found.language === "native") return { kind: "native", version, ...facts };
+  const { storedLibs } = await import("../runtime/scripts/libs.js");
+  return {
+    kind: "sandboxed",
+    filename: `${name}.${found.language === "typescript" ? "ts" : "js"}`,
+    source,
+    moduleSource: storedLibs(found, (lib, global) =>
+      client.scripts.get({ script: lib, global }, { signal }),
+    ),
+    stored: { name, version: found.version },
+    ...facts,
+  };
 }
 
-function isFileName(given: string): boolean {
+async function factsOf(name: string, source: string): Promise<ScriptFacts> {
+  const { description = "", kind, inputs } = await readHeader(name, source);
+  return { name, description, isLib: kind === "lib", inputs };
+}
+
+/** Whether `findScript` would take this for a file. */
+export function isFileName(given: string): boolean {
   if (given.includes("/") || given.includes(sep) || SCRIPT_FILE.test(given)) return true;
   return statSync(given, { throwIfNoEntry: false })?.isDirectory() === false;
 }
 
-function fileScript(path: string): ScriptSource {
+async function fileScript(path: string): Promise<ScriptSource> {
   const source = readTextFile(path, SOURCE_LIMIT);
   if (source === undefined) {
     throw new SpacesError("SCRIPT_NOT_FOUND", `There is no file "${path}".`, {
@@ -85,6 +130,7 @@ function fileScript(path: string): ScriptSource {
     filename: path.startsWith("spaces:") ? `./${path}` : path,
     source,
     moduleSource: modulesBeside(path),
+    ...(await factsOf(path, source)),
   };
 }
 

@@ -69,9 +69,15 @@ export class Session {
     return (await this.binding(driver)).client;
   }
 
-  /** The binding itself, for what its client alone cannot do; opened as `client` opens it. */
-  async binding(driver?: string): Promise<Binding> {
-    this.#binding ??= this.#open(driver);
+  /**
+   * The binding itself, for what its client alone cannot do; opened as `client` opens it.
+   * @param limits what its calls may do, and are recorded as
+   */
+  async binding(
+    driver?: string,
+    limits: Pick<BindingOptions, "grant" | "via"> = {},
+  ): Promise<Binding> {
+    this.#binding ??= this.#open(driver, limits);
     const binding = await this.#binding;
     this.#throwIfStopped();
     return binding;
@@ -96,13 +102,17 @@ export class Session {
     await opened?.[Symbol.asyncDispose]();
   }
 
-  async #open(driver: string | undefined): Promise<Binding> {
+  async #open(
+    driver: string | undefined,
+    limits: Pick<BindingOptions, "grant" | "via">,
+  ): Promise<Binding> {
     const { openBinding } = await import("../runtime/bindings/select.js");
     return openBinding({
       binding: this.#globals.binding,
       url: this.#globals.url,
       profile: this.#globals.profile,
       driver,
+      ...limits,
       onProgress: (message) => this.output.progress(message),
     });
   }

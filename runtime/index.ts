@@ -9,7 +9,8 @@ export type { FileInfo } from "./contract/files.js";
 export type { Permission } from "./contract/permissions.js";
 export type { Forward } from "./contract/ports.js";
 export type { CommandResult } from "./contract/processes.js";
-export type { Script, ScriptRun } from "./contract/scripts.js";
+export type { ScriptInputs } from "./contract/script-inputs.js";
+export type { ListedScript, Script, ScriptRun, ScriptVersion } from "./contract/scripts.js";
 export type { Space as SpaceData, SpaceStatus } from "./contract/spaces.js";
 export type { SystemInfo, Whoami } from "./contract/system.js";
 export type { Template, TemplateSpec } from "./contract/templates.js";
@@ -53,7 +54,13 @@ export type {
   StreamOptions,
 } from "./sdk/processes.js";
 export type { AttachPtyOptions, OpenPtyOptions, Pty } from "./sdk/pty.js";
-export type { RunScriptOptions, RunStoredScriptOptions, SaveScriptOptions } from "./sdk/scripts.js";
+export type {
+  RunScriptOptions,
+  RunStoredScriptOptions,
+  SaveScriptOptions,
+  ScriptOptions,
+  ScriptVersionOptions,
+} from "./sdk/scripts.js";
 export type {
   ExtendSpaceOptions,
   Metadata,

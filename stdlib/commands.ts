@@ -104,20 +104,22 @@ export function* exec(...params: unknown[]): Steps<ReturnType<typeof commandForS
   return commandForScript(answer);
 }
 
-/** `run_script(space, script, ...args, {timeout}?)`: the script's output, or an error when it fails. */
+/** `run_script(space, script, ...args, {timeout, input}?)`: the script's output, or an error when it fails. */
 export function* run_script(...params: unknown[]): Steps<string> {
   const fn = "run_script";
   const [space, script, ...rest] = params;
   const last = rest.at(-1);
   const args = isPlainObject(last) ? rest.slice(0, -1) : rest;
-  const { timeout } = options(fn, isPlainObject(last) ? last : undefined, {
+  const { timeout, input: value } = options(fn, isPlainObject(last) ? last : undefined, {
     timeout: milliseconds,
+    input: (_place, given) => given,
   });
   const input = {
     space: text({ fn, parameter: "space name" }, space),
     script: text({ fn, parameter: "script name" }, script),
     args: textList({ fn, parameter: "args" }, args),
     timeoutMs: timeout,
+    input: value,
   };
   const result = yield* call<HostScript>("scripts.run", input);
   const { error } = result;

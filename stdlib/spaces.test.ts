@@ -265,6 +265,14 @@ describe("run_script", () => {
     ]);
   });
 
+  it("passes an input on", () => {
+    answers.set("scripts.run", () => script({}));
+    spaces.run_script("dev", "deploy", { input: { keep: 3 } });
+    expect(calls).toEqual([
+      ["scripts.run", { space: "dev", script: "deploy", args: [], input: { keep: 3 } }],
+    ]);
+  });
+
   it.each([
     [{ exitCode: 3 }, "SCRIPT_FAILED", /exit code 3/],
     [{ exitCode: 1, error: { code: "SPACE_NOT_FOUND", message: "No." } }, "SCRIPT_FAILED", /No\./],

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { writeApiIndex } from "./api-index.mjs";
 import { fitEngine } from "./engine-wasm.mjs";
 import { writeTypes } from "./types.mjs";
 
@@ -103,6 +104,7 @@ await Promise.all([
   }),
   declarations(),
   writeTypes(`${out}/stdlib-types`),
+  writeApiIndex(out),
   // Workers are files of their own: they start faster without shared chunks.
   build({
     ...node,

@@ -3,9 +3,10 @@ import { createRouterClient } from "@orpc/server";
 import type { Client } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { CallContext, ScriptRunner } from "../engine/context.js";
-import { Engine } from "../engine/engine.js";
+import { Engine, type EngineOptions } from "../engine/engine.js";
 import { localActor } from "../engine/identity/local-user.js";
 import { createRouter } from "../engine/router.js";
+import { granted } from "../engine/script-grant.js";
 import type { Interpreter } from "../interpreter/types.js";
 import { StoreError } from "../store/errors.js";
 import { attachWithin, type EngineAttachment } from "./attach-within.js";
@@ -14,13 +15,15 @@ import type { Binding, BindingOptions } from "./binding.js";
 import { CallsUnderWay } from "./calls-under-way.js";
 import { hostCallFor } from "./host-call.js";
 import { invalidInputOf } from "./invalid-input.js";
+import { runRecorded } from "./recorded-script.js";
 
-type InProcessOptions = Pick<BindingOptions, "driver" | "onProgress"> & {
-  /** Absolute path of the data directory. */
-  readonly dataDir: string;
-  /** The address at which native scripts in spaces reach the server that opens this engine. */
-  readonly publicUrl?: string | undefined;
-};
+type InProcessOptions = Pick<BindingOptions, "driver" | "grant" | "onProgress" | "via"> &
+  Pick<EngineOptions, "runLimits" | "onTrouble"> & {
+    /** Absolute path of the data directory. */
+    readonly dataDir: string;
+    /** The address at which native scripts in spaces reach the server that opens this engine. */
+    readonly publicUrl?: string | undefined;
+  };
 
 /** An engine in this process, and clients that call it on behalf of whom they are made for. */
 export interface EngineHost extends AsyncDisposable {
@@ -40,15 +43,17 @@ export type EngineRouter = ReturnType<typeof createRouter>;
 
 /**
  * Opens the engine of a data directory and makes its client, which acts as the user of the
- * operating system with all permissions.
+ * operating system with all permissions, or with those that are granted.
  * @throws SpacesError `STORE_UNAVAILABLE` when the store cannot be used
  */
 export async function openInProcess(options: InProcessOptions): Promise<Binding> {
   const host = await openEngineHost(options);
-  const context: CallContext = { actor: localActor(), depth: 0, local: true };
+  const own: CallContext = { actor: localActor(), depth: 0, local: true, via: options.via };
+  const context = granted(own, options.grant);
   return {
     kind: "in-process",
     client: host.clientFor(context),
+    clientForRun: (run) => host.clientFor({ ...context, run }),
     attach: (target, attachOptions) => host.attach(context, target, attachOptions),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
@@ -60,15 +65,12 @@ export async function openInProcess(options: InProcessOptions): Promise<Binding>
  */
 export async function openEngineHost(options: InProcessOptions): Promise<EngineHost> {
   const interpreter = new LazyInterpreter();
-  const runScript: ScriptRunner = async (script, context, signal) => {
-    const { timeoutMs, ...request } = script;
-    return (await interpreter.load()).run({
-      ...request,
-      limits: { timeoutMs },
-      host: hostCallFor(async () => clientFor(context)),
-      signal,
-    });
-  };
+  const runScript: ScriptRunner = async (script, context, recorder) =>
+    await runRecorded(
+      await interpreter.load(),
+      { ...script, env: process.env, host: hostCallFor(async () => clientFor(context)) },
+      recorder,
+    );
   const engine = await openEngine({ ...options, runScript });
   const router = createRouter(engine);
   const calls = new CallsUnderWay();
@@ -93,6 +95,8 @@ export async function openEngineHost(options: InProcessOptions): Promise<EngineH
     attach: (context, target, attachOptions) =>
       attachWithin({ engine, calls, toSpacesError }, context, target, attachOptions),
     async [Symbol.asyncDispose]() {
+      // While all that its scripts call is still there to end it well.
+      await engine.runs[Symbol.asyncDispose]();
       await interpreter[Symbol.asyncDispose]();
       await calls[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();

@@ -1,15 +1,15 @@
 /** Chooses the binding: which one, and where its data or its server is. */
-import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Config, resolveConfig } from "../config/resolve.js";
 import { SpacesError } from "../contract/errors.js";
+import { defaultDataDir } from "../data-dir.js";
 import type { Binding, BindingOptions } from "./binding.js";
 
 /**
  * Opens the binding that the options and the configuration ask for.
  * @throws SpacesError `INVALID_INPUT` for a mistake in the configuration; `STORE_UNAVAILABLE` when
  *   the local store cannot be used; `UNAUTHENTICATED` when a token must not be sent to the server;
- *   `UNSUPPORTED` for a driver that a server is to take
+ *   `UNSUPPORTED` for a driver or a grant that a server is to take
  */
 export async function openBinding(options: BindingOptions = {}): Promise<Binding> {
   const config = await resolveConfig(options);
@@ -36,6 +36,16 @@ async function openServer(config: Config, options: BindingOptions): Promise<Bind
       details: { url: config.url?.value, driver: config.driver.value },
     });
   }
+  if (options.grant !== undefined) {
+    throw new SpacesError(
+      "UNSUPPORTED",
+      "What a server lets its callers do is limited by a token.",
+      {
+        suggestion: `Make one with \`spaces tokens create <name> --scope ${options.grant.join(",")}\` and use that.`,
+        details: { url: config.url?.value },
+      },
+    );
+  }
   const [{ openRemote }, { tokenFor }] = await Promise.all([
     import("./remote/remote.js"),
     import("../config/token.js"),
@@ -52,16 +62,8 @@ async function openLocal(config: Config, options: BindingOptions): Promise<Bindi
   return await openInProcess({
     dataDir: options.dataDir === undefined ? defaultDataDir() : resolve(options.dataDir),
     driver: config.driver?.value,
+    grant: options.grant,
+    via: options.via,
     onProgress: options.onProgress,
   });
-}
-
-/** `SPACES_HOME`, else `$XDG_DATA_HOME/spaces`, else `~/.local/share/spaces`. */
-export function defaultDataDir(): string {
-  const { SPACES_HOME, XDG_DATA_HOME } = process.env;
-  if (SPACES_HOME) return resolve(SPACES_HOME);
-  // The XDG specification has relative paths ignored.
-  const base =
-    XDG_DATA_HOME && isAbsolute(XDG_DATA_HOME) ? XDG_DATA_HOME : join(homedir(), ".local", "share");
-  return join(base, "spaces");
 }

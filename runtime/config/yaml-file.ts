@@ -122,7 +122,7 @@ function keysOf(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 }
 
 /** The offset of the node at a path, or of the nearest one above it. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+export function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true);
     if (isNode(node)) return (node as Node).range?.[0] ?? 0;
@@ -131,7 +131,7 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
 }
 
 /** The offset of a key itself. */
-function keyOffset(document: Document.Parsed, path: readonly PropertyKey[]): number {
+export function keyOffset(document: Document.Parsed, path: readonly PropertyKey[]): number {
   const above = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
   if (isMap(above)) {
     for (const { key } of above.items) {

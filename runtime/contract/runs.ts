@@ -32,17 +32,17 @@ export const runStatusSchema = z.enum([
 ]);
 export type RunStatus = z.infer<typeof runStatusSchema>;
 
-const runCallSchema = z.object({
+export const runCallSchema = z.object({
   /** Counts the calls of the run, from 1. */
   seq: z.number().int(),
   /** The name of the call, such as `spaces.start`. */
   procedure: z.string(),
-  /** Keyed hash of the input: equal inputs of one installation have equal digests. */
+  /** Keyed hash of the input's JSON: equal inputs of one installation have equal digests. */
   inputDigest: z.string(),
   /** Milliseconds since the start of the run. */
   startedMs: z.number(),
   durationMs: z.number().optional(),
-  /** `ok`, the code of an error; `running`, or `unknown` where the run was interrupted meanwhile. */
+  /** `ok`, the code of an error; `running`, or `unknown` where the run ended meanwhile. */
   outcome: z.string(),
 });
 export type RunCall = z.infer<typeof runCallSchema>;
@@ -64,7 +64,7 @@ export type RunTrigger = z.infer<typeof triggerSchema>;
 
 const openedSchema = z.union([z.literal(true), z.array(z.string())]);
 
-const runSchema = z.object({
+export const runSchema = z.object({
   id: runIdSchema,
   status: runStatusSchema,
   script: z.object({

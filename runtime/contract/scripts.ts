@@ -9,7 +9,7 @@ import { serializedErrorSchema, textSchema, timestampSchema } from "./values.js"
 /** `native` scripts start with `#!` and run inside of a space. */
 const languageSchema = z.enum(["javascript", "typescript", "native"]);
 /** A `lib` is imported by other stored scripts, as `./name`, and not run itself. */
-const kindSchema = z.enum(["script", "lib"]);
+export const kindSchema = z.enum(["script", "lib"]);
 
 const scriptSchema = z.object({
   name: z.string(),
@@ -30,6 +30,12 @@ const scriptSchema = z.object({
   updatedAt: timestampSchema,
 });
 export type Script = z.infer<typeof scriptSchema>;
+
+const listedSchema = scriptSchema.omit({ source: true }).extend({
+  /** A global one that the caller's own of the same name goes before. */
+  shadowed: z.boolean(),
+});
+export type ListedScript = z.infer<typeof listedSchema>;
 
 const versionSchema = scriptSchema
   .pick({
@@ -70,13 +76,14 @@ export const scriptsContract = {
   save: procedure
     .route({ method: "PUT", path: "/scripts/{script}", summary: "Save a script as a new version" })
     .meta({ permission: "ManageScripts", audited: true, idempotent: true })
-    .errors(errorsOf("INVALID_INPUT"))
+    .errors(errorsOf("INVALID_INPUT", "CONFLICT"))
     .input(
       z.strictObject({
         script: nameSchema,
         /**
-         * May begin with a header: a comment between `/*---` and its end with `---`, in YAML, that gives
-         * `description`, `kind`, `tool` and `inputs`. What is given beside the source goes before it.
+         * May begin with a header, behind a shebang: a comment that begins with a line of slash, star
+         * and three dashes and ends with three dashes, star and slash. In YAML it gives `description`,
+         * `kind`, `tool` and `inputs`. What is given beside the source goes before it.
          */
         source: z.string().max(1_048_576, "must be 1 MiB at most"),
         description: textSchema(1024).optional(),
@@ -85,6 +92,8 @@ export const scriptsContract = {
         kind: kindSchema.optional(),
         tool: z.boolean().optional(),
         inputs: scriptInputsSchema.optional(),
+        /** Saves only while this is the newest version, 0 for none; `CONFLICT` otherwise. */
+        ifVersion: z.number().int().min(0).optional(),
         global: globalSchema,
       }),
     )
@@ -107,16 +116,7 @@ export const scriptsContract = {
     .route({ method: "GET", path: "/scripts", summary: "List the scripts, without their sources" })
     .meta({ permission: "ExecuteScripts", idempotent: true })
     .input(z.strictObject({}).default({}))
-    .output(
-      z.object({
-        items: z.array(
-          scriptSchema.omit({ source: true }).extend({
-            /** A global one that the caller's own of the same name goes before. */
-            shadowed: z.boolean(),
-          }),
-        ),
-      }),
-    ),
+    .output(z.object({ items: z.array(listedSchema) })),
 
   history: procedure
     .route({

@@ -6,7 +6,7 @@ const RESERVED_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
 const noNul = (text: string): boolean => !text.includes("\0");
 /** Half of a surrogate pair has no form in UTF-8: it would arrive as another text. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
+export const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Text that can be carried everywhere: NUL is for neither argument lists nor environments. */
 export const textSchema = (maxLength: number) =>
@@ -17,16 +17,18 @@ export const textSchema = (maxLength: number) =>
     .refine((text) => !LONE_SURROGATE.test(text), "must be well-formed Unicode text");
 
 /**
- * A map with keys that users choose. The reserved keys are looked for in the input itself: parsing
+ * Whether an object has none of the reserved keys. They are looked for in the input itself: parsing
  * would drop `__proto__` without a word.
  */
+export function hasNoReservedKey(map: unknown): boolean {
+  return !Object.keys(map ?? {}).some((name) => RESERVED_KEYS.has(name));
+}
+
+/** A map with keys that users choose. */
 function mapSchema(key: z.ZodType<string, string>, value: z.ZodType<string, string>, most: number) {
   return z
     .unknown()
-    .refine(
-      (map) => !Object.keys(map ?? {}).some((name) => RESERVED_KEYS.has(name)),
-      "must not use a reserved key (__proto__, constructor, prototype)",
-    )
+    .refine(hasNoReservedKey, "must not use a reserved key (__proto__, constructor, prototype)")
     .pipe(
       z
         .record(key, value)
@@ -75,6 +77,8 @@ export const serializedErrorSchema = z.object({
 export const jsonSchema = z
   .json()
   .refine((value) => JSON.stringify(value).length <= 262_144, "must be 256 KiB of JSON at most");
+
+export type JsonValue = z.infer<typeof jsonSchema>;
 
 /** A page of a list: how many, and from where. */
 export const pagingShape = {

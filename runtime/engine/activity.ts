@@ -1,8 +1,8 @@
 /** Which spaces are busy: those in which a command is under way that somebody waits for. */
 import { randomUUID } from "node:crypto";
+import { livenessOf, PROCESS_IDENTITY } from "../process-identity.js";
 import type { Store } from "../store/store.js";
 import type { SpaceRow } from "../store/tables.js";
-import { livenessOf, PROCESS_IDENTITY } from "./process-identity.js";
 
 /** A command this short makes no space busy: to write that down would take as long as the command. */
 const UNNOTICED_MS = 50;

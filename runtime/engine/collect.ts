@@ -7,11 +7,15 @@ import { SpacesError } from "../contract/errors.js";
 import type { CommandResult } from "../contract/processes.js";
 import type { GuestProcess } from "../drivers/driver.js";
 
+export type OutputListener = (stream: "stdout" | "stderr", bytes: Buffer) => void;
+
 interface CollectLimits {
   /** Milliseconds until the process and all it started are killed. */
   readonly timeoutMs: number;
   /** Bytes kept of each stream; what comes after is read and dropped. */
   readonly outputBytes: number;
+  /** Given all output as it comes. */
+  readonly onOutput?: OutputListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,7 +30,7 @@ const TIMEOUT_EXIT_CODE = 124;
  */
 export async function collect(guest: GuestProcess, limits: CollectLimits): Promise<CommandResult> {
   const startedAt = performance.now();
-  const kept = new KeptOutput(limits.outputBytes);
+  const kept = new KeptOutput(limits.outputBytes, limits.onOutput);
   const drained = Promise.all([
     kept.follow(guest.stdout, "stdout"),
     kept.follow(guest.stderr, "stderr"),
@@ -79,18 +83,23 @@ type StreamName = "stdout" | "stderr";
 /** Three texts: each stream, and both as they came. Multi-byte characters may span chunks. */
 class KeptOutput {
   readonly #limit: number;
+  readonly #onOutput: OutputListener | undefined;
   readonly #parts = { stdout: [] as string[], stderr: [] as string[], output: [] as string[] };
   readonly #sizes = { stdout: 0, stderr: 0 };
   readonly #dropped = { stdout: 0, stderr: 0 };
 
-  constructor(limit: number) {
+  constructor(limit: number, onOutput: OutputListener | undefined) {
     this.#limit = limit;
+    this.#onOutput = onOutput;
   }
 
   async follow(stream: Readable, name: StreamName): Promise<void> {
     const decoder = new StringDecoder("utf8");
     // As they come: an iterator takes pieces a moment later, and mixes up the order of two streams.
-    stream.on("data", (chunk: Buffer) => this.#keep(name, decoder, chunk));
+    stream.on("data", (chunk: Buffer) => {
+      this.#onOutput?.(name, chunk);
+      this.#keep(name, decoder, chunk);
+    });
     try {
       await finished(stream, { writable: false });
     } catch (error) {

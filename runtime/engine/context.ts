@@ -3,7 +3,9 @@ import { SpacesError } from "../contract/errors.js";
 import type { Actor, Permission } from "../contract/permissions.js";
 import type { RunTrigger } from "../contract/runs.js";
 import type { ProgressListener } from "../drivers/driver.js";
-import type { ScriptResult } from "../interpreter/types.js";
+import type { ScriptPermissions, ScriptRequest, ScriptResult } from "../interpreter/types.js";
+import type { RunLimits } from "../runs/limits.js";
+import type { RunRecorder } from "../runs/recorder.js";
 import type { Store } from "../store/store.js";
 import type { DriverRegistry } from "./driver-registry.js";
 import type { SecretBox } from "./secrets.js";
@@ -17,6 +19,8 @@ export interface CallContext {
   readonly local: boolean;
   /** Whether a script calls that was granted only a part of what its starter may do. */
   readonly granted?: boolean | undefined;
+  /** By what the call came, for the records of runs; `api` when absent. */
+  readonly via?: "mcp" | undefined;
   /** The run whose script makes the call. */
   readonly run?: string | undefined;
 }
@@ -30,18 +34,21 @@ export interface ScriptRunOptions extends CallOptions {
   readonly trigger?: RunTrigger | undefined;
 }
 
-/** Runs a sandboxed script on the engine's behalf; given by the binding. */
+/** A sandboxed script that the engine wants run. */
+export interface EngineScript
+  extends Pick<
+    ScriptRequest,
+    "filename" | "source" | "args" | "input" | "space" | "limits" | "moduleSource" | "signal"
+  > {
+  /** Opens a part of the network and of this process's environment. Nothing when absent. */
+  readonly permissions?: ScriptPermissions | undefined;
+}
+
+/** Runs a sandboxed script on the engine's behalf, and ends its record; given by the binding. */
 export type ScriptRunner = (
-  script: {
-    readonly filename: string;
-    readonly source: string;
-    readonly args: readonly string[];
-    readonly input: unknown;
-    readonly space: string | undefined;
-    readonly timeoutMs: number;
-  },
+  script: EngineScript,
   context: CallContext,
-  signal: AbortSignal | undefined,
+  recorder: RunRecorder,
 ) => Promise<ScriptResult>;
 
 /** What the engine is made of. */
@@ -55,6 +62,9 @@ export interface EngineParts {
   /** The server's address as spaces reach it; undefined where no server is, or none is known. */
   readonly publicUrl: string | undefined;
   readonly onProgress: ProgressListener | undefined;
+  readonly runLimits: RunLimits;
+  /** Told of what went wrong without a caller who could be told. */
+  readonly onTrouble: (message: string) => void;
 }
 
 /** @throws SpacesError `PERMISSION_DENIED` where the actor lacks a permission that is needed */

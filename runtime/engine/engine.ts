@@ -3,9 +3,10 @@
  * the in-process binding makes it and calls it through the router.
  */
 import { join } from "node:path";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { ProgressListener } from "../drivers/driver.js";
 import type { RelayClient } from "../relay/relay-client.js";
+import { RUN_LIMITS, type RunLimits } from "../runs/limits.js";
 import { retryWhileBusy } from "../store/dialect.js";
 import { openStore, type Store } from "../store/store.js";
 import { Activity } from "./activity.js";
@@ -21,6 +22,10 @@ import { Identity } from "./identity/identity.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Processes } from "./processes.js";
 import { Recovery } from "./recovery.js";
+import { RunRecords } from "./run-records.js";
+import { RunRetention } from "./run-retention.js";
+import { Runs } from "./runs.js";
+import { ScriptStarter } from "./script-starter.js";
 import { Scripts } from "./scripts.js";
 import { SecretBox } from "./secrets.js";
 import { Spaces } from "./spaces.js";
@@ -36,6 +41,10 @@ export interface EngineOptions {
   /** The address at which native scripts in spaces reach the server that opens this engine. */
   readonly publicUrl?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
+  /** Other values for some of `RUN_LIMITS`. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
+  /** Told of what went wrong without a caller who could be told; a warning of the process if absent. */
+  readonly onTrouble?: ((message: string) => void) | undefined;
 }
 
 export class Engine implements AsyncDisposable {
@@ -49,6 +58,8 @@ export class Engine implements AsyncDisposable {
   readonly processes: Processes;
   readonly storedScripts: StoredScripts;
   readonly scripts: Scripts;
+  readonly runs: Runs;
+  readonly runRetention: RunRetention;
   readonly background: Background;
   readonly forwards: Forwards;
   readonly identity: Identity;
@@ -78,7 +89,21 @@ export class Engine implements AsyncDisposable {
     this.processes = new Processes(parts, this.#connections, this.fields, activity);
     this.background = new Background(parts, this.#connections, this.fields, activity);
     this.storedScripts = new StoredScripts(parts.store);
-    this.scripts = new Scripts(parts, this.storedScripts, this.processes, this.identity.tokens);
+    const records = new RunRecords(parts.store, parts.dataDir);
+    this.runRetention = new RunRetention(parts.store, records, parts.runLimits);
+    const starter = new ScriptStarter({
+      parts,
+      fields: this.fields,
+      processes: this.processes,
+      tokens: this.identity.tokens,
+      onEnd: ({ id }) => records.indexBehind(id),
+    });
+    this.scripts = new Scripts(this.storedScripts, starter);
+    this.runs = new Runs({
+      ...{ parts, records, starter },
+      scripts: this.scripts,
+      identity: this.identity,
+    });
   }
 
   /**
@@ -97,15 +122,20 @@ export class Engine implements AsyncDisposable {
       runScript: options.runScript,
       publicUrl: options.publicUrl,
       onProgress: options.onProgress,
+      runLimits: { ...RUN_LIMITS, ...options.runLimits },
+      onTrouble: options.onTrouble ?? ((message) => process.emitWarning(message)),
     });
     await engine.#recovery.open((row) => engine.lifecycle.remove(row));
     engine.expiry.sweepBehind();
+    engine.runRetention.tidyBehind();
     return engine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.runs[Symbol.asyncDispose]();
     this.identity[Symbol.dispose]();
     await this.expiry.settle();
+    await this.runRetention.settle();
     await this.#connections[Symbol.asyncDispose]();
     await this.parts.drivers[Symbol.asyncDispose]();
     await this.parts.store.destroy();

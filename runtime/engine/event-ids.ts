@@ -41,3 +41,13 @@ export function offsetsAfter(event: ProcessEvent, before: Offsets): Offsets {
   }
   return { ...before, [event.type]: event.offset + Buffer.byteLength(event.data, "base64") };
 }
+
+/**
+ * Behind which entry to follow a run: the last that came, else what the caller says.
+ * @throws SpacesError `INVALID_INPUT` for an id that no entry has
+ */
+export function entryAfter(after: number, lastEventId: string | undefined): number {
+  if (lastEventId === undefined || lastEventId === "") return after;
+  if (/^\d{1,15}$/.test(lastEventId)) return Number(lastEventId);
+  throw new SpacesError("INVALID_INPUT", "The last event id is not one of this stream.");
+}

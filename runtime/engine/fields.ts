@@ -2,10 +2,11 @@
 import { SpacesError } from "../contract/errors.js";
 import type { Field } from "../contract/fields.js";
 import type { TemplateSpec } from "../contract/templates.js";
+import { REDACTED } from "../redaction.js";
 import type { Store } from "../store/store.js";
 import type { SpaceRow } from "../store/tables.js";
 import type { CallContext, EngineParts } from "./context.js";
-import { findSpace, REDACTED, specOf } from "./space-rows.js";
+import { findSpace, specOf } from "./space-rows.js";
 
 type FieldDefinition = TemplateSpec["fields"][number];
 

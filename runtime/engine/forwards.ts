@@ -4,7 +4,7 @@
  */
 
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { Actor } from "../contract/permissions.js";
 import type { Forward } from "../contract/ports.js";
 import type { GuestEndpoint, HostEndpoint, RelayClient } from "../relay/relay-client.js";

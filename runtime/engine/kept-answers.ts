@@ -3,8 +3,8 @@
  * again with the same key gets the answer, and nothing is done again. The server uses it.
  */
 import { SpacesError } from "../contract/errors.js";
+import { livenessOf, PROCESS_IDENTITY } from "../process-identity.js";
 import type { Store } from "../store/store.js";
-import { livenessOf, PROCESS_IDENTITY } from "./process-identity.js";
 import type { SecretBox } from "./secrets.js";
 
 export interface KeptAnswer {

@@ -5,12 +5,12 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { SpaceStatus } from "../contract/spaces.js";
 import type { DriverSpaceState } from "../drivers/driver.js";
+import { livenessOf, PROCESS_IDENTITY } from "../process-identity.js";
 import type { Store } from "../store/store.js";
 import type { SpaceRow } from "../store/tables.js";
-import { livenessOf, PROCESS_IDENTITY } from "./process-identity.js";
 
 const RENEW_EVERY_MS = 2_000;
 /** After this long without a sign, the holder of another host counts as dead. */

@@ -1,8 +1,8 @@
 /** The output of a process that is attached to, as events with secrets taken out. */
 import { SpacesError } from "../contract/errors.js";
 import type { AttachedProcess } from "../drivers/driver.js";
+import { StreamRedactor } from "../redaction.js";
 import type { Offsets } from "./event-ids.js";
-import { StreamRedactor } from "./redaction.js";
 
 /** What a process gives, as bytes. */
 export type OutputEvent =

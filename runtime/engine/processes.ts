@@ -3,14 +3,14 @@
 import { posix } from "node:path";
 import type { CommandResult } from "../contract/processes.js";
 import type { SpawnRequest } from "../drivers/driver.js";
+import { redactResult } from "../redaction.js";
 import type { SpaceRow } from "../store/tables.js";
 import type { Activity } from "./activity.js";
-import { collect } from "./collect.js";
+import { collect, type OutputListener } from "./collect.js";
 import type { Connections } from "./connections.js";
 import type { CallContext, CallOptions, EngineParts } from "./context.js";
 import type { Fields } from "./fields.js";
 import { notRunning } from "./lifecycle.js";
-import { redactResult } from "./redaction.js";
 import { environmentOf, findSpace, specOf, WORKSPACE_MOUNT } from "./space-rows.js";
 
 /** Bytes kept of each of a command's streams. */
@@ -25,6 +25,8 @@ export interface CommandRequest {
   readonly input?: string | undefined;
   /** Taken out of the output, beside the space's secret fields. */
   readonly secrets?: readonly string[] | undefined;
+  /** Given the output as it comes, with its secrets. */
+  readonly onOutput?: OutputListener | undefined;
 }
 
 export class Processes {
@@ -72,6 +74,7 @@ export class Processes {
       collect(await connection.spawn(spawned), {
         timeoutMs: request.timeoutMs,
         outputBytes: OUTPUT_BYTES,
+        onOutput: request.onOutput,
         signal,
       }),
     );

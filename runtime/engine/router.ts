@@ -3,9 +3,10 @@ import { implement, withEventMeta } from "@orpc/server";
 import { contract } from "../contract/contract.js";
 import { SpacesError } from "../contract/errors.js";
 import type { ProcessEvent } from "../contract/processes.js";
+import type { RunEvent } from "../contract/runs.js";
 import { type CallContext, requirePermission } from "./context.js";
 import type { Engine } from "./engine.js";
-import { eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
+import { entryAfter, eventId, followFrom, type Offsets, offsetsAfter } from "./event-ids.js";
 import { hideHostPathsOf } from "./host-paths.js";
 import { systemInfo, whoami } from "./system.js";
 
@@ -36,6 +37,7 @@ export function createRouter(engine: Engine) {
     forwards,
     storedScripts,
     scripts,
+    runs,
     identity,
     expiry,
   } = engine;
@@ -170,15 +172,25 @@ export function createRouter(engine: Engine) {
       ),
     },
     runs: {
-      start: os.runs.start.handler(later),
-      list: os.runs.list.handler(later),
-      get: os.runs.get.handler(later),
-      calls: os.runs.calls.handler(later),
-      follow: os.runs.follow.handler(later),
-      wait: os.runs.wait.handler(later),
-      cancel: os.runs.cancel.handler(later),
-      rerun: os.runs.rerun.handler(later),
-      delete: os.runs.delete.handler(later),
+      start: os.runs.start.handler(({ context, input }) => runs.start(context, input)),
+      list: os.runs.list.handler(({ context, input }) => runs.list(context, input)),
+      get: os.runs.get.handler(({ context, input }) => runs.get(context, input.run)),
+      calls: os.runs.calls.handler(({ context, input }) => runs.calls(context, input)),
+      follow: os.runs.follow.handler(async ({ context, input, signal, lastEventId }) => {
+        const after = entryAfter(input.after, lastEventId);
+        return withEntryIds(await runs.follow(context, { ...input, after }, { signal }));
+      }),
+      wait: os.runs.wait.handler(({ context, input, signal }) =>
+        runs.wait(context, input.run, input.timeoutMs, { signal }),
+      ),
+      cancel: os.runs.cancel.handler(({ context, input, signal }) =>
+        runs.cancel(context, input.run, { signal }),
+      ),
+      rerun: os.runs.rerun.handler(({ context, input }) => runs.rerun(context, input.run)),
+      delete: os.runs.delete.handler(async ({ context, input }) => {
+        await runs.delete(context, input.run);
+        return {};
+      }),
     },
     schedules: {
       add: os.schedules.add.handler(later),
@@ -277,4 +289,8 @@ async function* withIds(
     seen = offsetsAfter(event, seen);
     yield withEventMeta(event, { id: eventId(seen) });
   }
+}
+
+async function* withEntryIds(events: AsyncIterable<RunEvent>): AsyncGenerator<RunEvent, void> {
+  for await (const event of events) yield withEventMeta(event, { id: String(event.seq) });
 }

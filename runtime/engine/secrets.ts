@@ -1,21 +1,19 @@
 /** Keeps secret field values encrypted at rest, with a key file that only the owner can read. */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { link, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { SpacesError } from "../contract/errors.js";
+import { readOrMakeKey } from "../secret-key.js";
 
 const PREFIX = "aes-256-gcm:";
-const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 export class SecretBox {
-  readonly #keyFile: string;
+  readonly #dataDir: string;
   #key: Promise<Buffer> | undefined;
 
   /** @param dataDir where the key file is, or is made at the first secret */
   constructor(dataDir: string) {
-    this.#keyFile = join(dataDir, "secrets.key");
+    this.#dataDir = dataDir;
   }
 
   /**
@@ -56,38 +54,7 @@ export class SecretBox {
   }
 
   #loadKey(): Promise<Buffer> {
-    this.#key ??= readOrMakeKey(this.#keyFile);
+    this.#key ??= readOrMakeKey(this.#dataDir);
     return this.#key;
   }
-}
-
-async function readOrMakeKey(file: string): Promise<Buffer> {
-  const existing = await readKey(file);
-  if (existing !== undefined) return existing;
-  const draft = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(draft, randomBytes(KEY_BYTES), { mode: 0o600, flag: "wx" });
-  try {
-    // A link fails where the file exists: of two processes at once, the first one's key counts.
-    await link(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  const key = await readKey(file);
-  if (key === undefined) throw new SpacesError("STORE_UNAVAILABLE", `${file} cannot be made.`);
-  return key;
-}
-
-async function readKey(file: string): Promise<Buffer | undefined> {
-  try {
-    const key = await readFile(file);
-    if (key.length === KEY_BYTES) return key;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  throw new SpacesError("STORE_UNAVAILABLE", `${file} is not a key of ${KEY_BYTES} bytes.`, {
-    suggestion: "Restore the file from a backup; without it secret fields cannot be read.",
-  });
 }

@@ -15,9 +15,6 @@ export const WORKSPACE_MOUNT = "/workspace";
 /** No name begins so: what does is looked up by its key alone, and not among all names. */
 const ID_PREFIX = "spc_";
 
-/** Shown instead of the value of a secret field. */
-export const REDACTED = "***";
-
 /**
  * Finds a space by id or name. A name is looked up among the actor's own spaces first.
  * @throws SpacesError `SPACE_NOT_FOUND`, also for a space that the actor may not see; `SPACE_EXPIRED`

@@ -1,6 +1,6 @@
 /** Spaces as things that are listed: create, show, list, update. Their life is in `lifecycle.ts`. */
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { Space, SpaceStatus } from "../contract/spaces.js";
 import type { Driver } from "../drivers/driver.js";
 import { isDuplicate } from "../store/errors.js";

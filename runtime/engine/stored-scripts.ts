@@ -1,25 +1,22 @@
 /** Stored scripts: kept in versions, by owner and name; a script without an owner is everybody's. */
 import { createHash } from "node:crypto";
-import type { Transaction } from "kysely";
+import { sql, type Transaction } from "kysely";
 import { SpacesError } from "../contract/errors.js";
 import type { ScriptInputs } from "../contract/script-inputs.js";
-import type { Script, ScriptVersion } from "../contract/scripts.js";
+import type { ListedScript, Script, ScriptVersion } from "../contract/scripts.js";
+import { readHeader } from "../scripts/header.js";
 import type { Store } from "../store/store.js";
 import type { ScriptVersionRow, Tables } from "../store/tables.js";
 import { type CallContext, requirePermission } from "./context.js";
 import { requireUser } from "./identity/user-rows.js";
+import { type Content, checkSource, contentOf, type GivenContent } from "./script-content.js";
 
 /** The owner of the scripts that are everybody's. */
 const EVERYBODY = "";
 
-interface SaveRequest {
+interface SaveRequest extends GivenContent {
   readonly script: string;
-  readonly source: string;
-  readonly description?: string | undefined;
-  readonly language?: Script["language"] | undefined;
-  readonly kind?: Script["kind"] | undefined;
-  readonly tool?: boolean | undefined;
-  readonly inputs?: ScriptInputs | undefined;
+  readonly ifVersion?: number | undefined;
   readonly global: boolean;
 }
 
@@ -28,11 +25,6 @@ interface OneScript {
   readonly version?: number | undefined;
   readonly global: boolean;
 }
-
-type Content = Omit<
-  ScriptVersionRow,
-  "owner" | "name" | "version" | "created_at" | "created_by" | "sha256"
->;
 
 /** A version with when its script was first saved. */
 type Row = ScriptVersionRow & { readonly first_saved_at: string };
@@ -46,28 +38,26 @@ export class StoredScripts {
 
   /**
    * Saves a script as its newest version; nothing is saved where it is as the newest is already.
-   * @throws SpacesError `INVALID_INPUT` for an empty one; `PERMISSION_DENIED` for a global one
+   * @throws SpacesError `INVALID_INPUT` for a source, header or inputs that are not valid; `CONFLICT`
+   *   where another version is the newest than it was to be; `PERMISSION_DENIED` for a global one
    */
   async save(context: CallContext, request: SaveRequest): Promise<Script> {
-    if (request.source.trim() === "") {
-      throw new SpacesError("INVALID_INPUT", `The script "${request.script}" is empty.`);
-    }
-    const shebang = request.source.startsWith("#!") && !isSandboxShebang(request.source);
-    const language = request.language ?? (shebang ? "native" : "typescript");
-    if (language === "native" && !request.source.startsWith("#!")) {
-      throw new SpacesError("INVALID_INPUT", "A native script must start with #!.");
-    }
-    return await this.#change(context, request, async (transaction, owner) => {
-      const before = await newest(transaction, owner, request.script);
-      return {
-        language,
-        source: request.source,
-        description: request.description ?? before?.description ?? "",
-        kind: request.kind ?? before?.kind ?? "script",
-        tool: Number(request.tool ?? before?.tool === 1),
-        inputs:
-          request.inputs === undefined ? (before?.inputs ?? null) : JSON.stringify(request.inputs),
-      };
+    const { script, ifVersion } = request;
+    const owner = ownerToChange(context, request.global);
+    checkSource(script, request.source);
+    const header = await readHeader(script, request.source);
+    return await this.#change(context, owner, script, async (before) => {
+      const version = before?.version ?? 0;
+      if (ifVersion !== undefined && ifVersion !== version) {
+        throw new SpacesError(
+          "CONFLICT",
+          version === 0
+            ? `There is no script "${script}" any more.`
+            : `The script "${script}" has been saved since, as version ${version}.`,
+          { suggestion: "Look at the newest version, and save yours again." },
+        );
+      }
+      return await contentOf(request, header, before);
     });
   }
 
@@ -82,8 +72,8 @@ export class StoredScripts {
   }
 
   /** The newest version of all scripts that a caller may run, by name; its own before global ones. */
-  async list(context: CallContext): Promise<(Script & { readonly shadowed: boolean })[]> {
-    const rows = await this.#versions()
+  async list(context: CallContext): Promise<ListedScript[]> {
+    const rows = await withoutSource(this.#store)
       .where("scripts.owner", "in", [EVERYBODY, context.actor.id])
       .whereRef("script_versions.version", "=", "scripts.version")
       .orderBy("scripts.name")
@@ -91,7 +81,7 @@ export class StoredScripts {
       .execute();
     const own = new Set(rows.filter(({ owner }) => owner !== EVERYBODY).map(({ name }) => name));
     return rows.map((row) => ({
-      ...scriptOf(row),
+      ...factsOf(row),
       shadowed: row.owner === EVERYBODY && own.has(row.name),
     }));
   }
@@ -100,17 +90,19 @@ export class StoredScripts {
   async history(context: CallContext, { script, global }: OneScript): Promise<ScriptVersion[]> {
     const current = await this.#find(context, script, global);
     if (current === undefined) throw notFound(script);
-    const rows = await this.#versions()
+    const rows = await withoutSource(this.#store)
+      .select(sql<number>`length(cast(source as blob))`.as("size"))
       .where("scripts.owner", "=", current.owner)
       .where("scripts.name", "=", current.name)
       .orderBy("script_versions.version", "desc")
       .execute();
+    const newest = rows[0]?.version;
     return rows.map((row) => ({
-      ...scriptOf(row),
+      ...factsOf(row),
       createdAt: row.created_at,
       createdBy: row.created_by,
-      size: Buffer.byteLength(row.source),
-      isCurrent: row.version === current.version,
+      size: row.size,
+      isCurrent: row.version === newest,
     }));
   }
 
@@ -122,10 +114,15 @@ export class StoredScripts {
    */
   async rollback(context: CallContext, request: OneScript): Promise<Script> {
     const { script } = request;
-    return await this.#change(context, request, async (transaction, owner) => {
-      const current = await newest(transaction, owner, script);
-      if (current === undefined) throw notFound(script);
-      const version = request.version ?? current.version - 1;
+    const owner = ownerToChange(context, request.global);
+    return await this.#change(context, owner, script, async (before, transaction) => {
+      if (before === undefined) throw await this.#notOwn(transaction, owner, script);
+      if (request.version === undefined && before.version === 1) {
+        throw new SpacesError("SCRIPT_NOT_FOUND", `The script "${script}" has one version only.`, {
+          suggestion: "List its versions with `spaces scripts history`.",
+        });
+      }
+      const version = request.version ?? before.version - 1;
       const { description, language, kind, tool, inputs, source } =
         (await versionOf(transaction, owner, script, version)) ?? raise(notFound(script, version));
       return { description, language, kind, tool, inputs, source };
@@ -134,25 +131,43 @@ export class StoredScripts {
 
   /** Deletes a script with its versions. @throws SpacesError `SCRIPT_NOT_FOUND`, `PERMISSION_DENIED` */
   async delete(context: CallContext, { script, global }: OneScript): Promise<void> {
+    const owner = ownerToChange(context, global);
     const { numDeletedRows } = await this.#store
       .deleteFrom("scripts")
-      .where("owner", "=", ownerToChange(context, global))
+      .where("owner", "=", owner)
       .where("name", "=", script)
       .executeTakeFirst();
-    if (numDeletedRows === 0n) throw notFound(script);
+    if (numDeletedRows === 0n) throw await this.#notOwn(this.#store, owner, script);
+  }
+
+  /** Tells who has no script of this name whether it is a global one. */
+  async #notOwn(store: Store, owner: string, name: string): Promise<SpacesError> {
+    const global =
+      owner === EVERYBODY
+        ? undefined
+        : await store
+            .selectFrom("scripts")
+            .select("name")
+            .where("owner", "=", EVERYBODY)
+            .where("name", "=", name)
+            .executeTakeFirst();
+    if (global === undefined) return notFound(name);
+    return new SpacesError("SCRIPT_NOT_FOUND", `You have no script "${name}" of your own.`, {
+      suggestion: "Ask for the global one of this name with --global.",
+    });
   }
 
   /** Adds a version that is made within the transaction, unless nothing would change. */
   async #change(
     context: CallContext,
-    { script: name, global }: { readonly script: string; readonly global: boolean },
-    make: (transaction: Transaction<Tables>, owner: string) => Promise<Content>,
+    owner: string,
+    name: string,
+    make: (before: Row | undefined, transaction: Transaction<Tables>) => Promise<Content>,
   ): Promise<Script> {
-    const owner = ownerToChange(context, global);
     return await this.#store.transaction().execute(async (transaction) => {
       await requireUser(transaction, context.actor);
-      const content = await make(transaction, owner);
       const before = await newest(transaction, owner, name);
+      const content = await make(before, transaction);
       if (before !== undefined && isSame(before, content)) return scriptOf(before);
       const now = new Date().toISOString();
       const version = (before?.version ?? 0) + 1;
@@ -183,7 +198,7 @@ export class StoredScripts {
     global: boolean,
     version?: number,
   ): Promise<Row | undefined> {
-    const query = this.#versions()
+    const query = versionsIn(this.#store)
       .where("scripts.name", "=", name)
       .where("scripts.owner", "in", global ? [EVERYBODY] : [EVERYBODY, context.actor.id])
       .orderBy("scripts.owner", "desc");
@@ -196,13 +211,9 @@ export class StoredScripts {
       .where("script_versions.version", "=", version)
       .executeTakeFirst();
   }
-
-  #versions() {
-    return versionsIn(this.#store);
-  }
 }
 
-function versionsIn(store: Store | Transaction<Tables>) {
+function joined(store: Store) {
   return store
     .selectFrom("scripts")
     .innerJoin("script_versions", (join) =>
@@ -210,15 +221,31 @@ function versionsIn(store: Store | Transaction<Tables>) {
         .onRef("script_versions.owner", "=", "scripts.owner")
         .onRef("script_versions.name", "=", "scripts.name"),
     )
-    .selectAll("script_versions")
     .select("scripts.created_at as first_saved_at");
 }
 
-async function newest(
-  transaction: Transaction<Tables>,
-  owner: string,
-  name: string,
-): Promise<Row | undefined> {
+function versionsIn(store: Store) {
+  return joined(store).selectAll("script_versions");
+}
+
+/** A source may have a megabyte, so that lists leave them in the store. */
+function withoutSource(store: Store) {
+  return joined(store).select([
+    "script_versions.owner",
+    "script_versions.name",
+    "script_versions.version",
+    "script_versions.description",
+    "script_versions.language",
+    "script_versions.kind",
+    "script_versions.tool",
+    "script_versions.inputs",
+    "script_versions.sha256",
+    "script_versions.created_at",
+    "script_versions.created_by",
+  ]);
+}
+
+async function newest(transaction: Store, owner: string, name: string): Promise<Row | undefined> {
   return await versionsIn(transaction)
     .where("scripts.owner", "=", owner)
     .where("scripts.name", "=", name)
@@ -227,7 +254,7 @@ async function newest(
 }
 
 async function versionOf(
-  transaction: Transaction<Tables>,
+  transaction: Store,
   owner: string,
   name: string,
   version: number,
@@ -249,12 +276,7 @@ function isSame(row: Row, content: Content): boolean {
   return Object.entries(content).every(([key, value]) => row[key as keyof Content] === value);
 }
 
-/** A shebang that names this runtime makes a script executable on the host; it is no native one. */
-function isSandboxShebang(source: string): boolean {
-  return /^#!.*\bspaces\b/.test(source);
-}
-
-function scriptOf(row: Row): Script {
+function factsOf(row: Omit<Row, "source">): Omit<Script, "source"> {
   return {
     name: row.name,
     description: row.description,
@@ -265,10 +287,13 @@ function scriptOf(row: Row): Script {
     global: row.owner === EVERYBODY,
     version: row.version,
     sha256: row.sha256,
-    source: row.source,
     createdAt: row.first_saved_at,
     updatedAt: row.created_at,
   };
+}
+
+function scriptOf(row: Row): Script {
+  return { ...factsOf(row), source: row.source };
 }
 
 function notFound(name: string, version?: number): SpacesError {

@@ -49,14 +49,17 @@ function toSpacesError(name: string, error: unknown): SpacesError {
   });
 }
 
+/** The part of a request that its calls depend on. */
+type CallRequest = Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
+
 export class HostCalls {
-  readonly #request: Pick<ScriptRequest, "host" | "permissions">;
+  readonly #request: CallRequest;
   readonly #limit: number;
   #abort = new AbortController();
   #running = 0;
 
   /** @param limit calls that may run at once */
-  constructor(request: Pick<ScriptRequest, "host" | "permissions">, limit: number) {
+  constructor(request: CallRequest, limit: number) {
     this.#request = request;
     this.#limit = limit;
   }
@@ -71,7 +74,10 @@ export class HostCalls {
     this.#running += 1;
     try {
       const { input } = JSON.parse(json) as { readonly input?: unknown };
-      return valueAnswer(name, await this.#dispatch(name, input));
+      const make = (): Promise<unknown> => this.#dispatch(name, input);
+      const { aroundCall } = this.#request;
+      const value = aroundCall === undefined ? make() : aroundCall({ name, json, input }, make);
+      return valueAnswer(name, await value);
     } catch (error) {
       return errorAnswer(toSpacesError(name, error));
     } finally {

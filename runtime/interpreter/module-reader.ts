@@ -1,7 +1,8 @@
 /** Reads the files that a script imports by relative path; answers the worker's `module` messages. */
+import { SpacesError } from "../contract/errors.js";
 import { MAX_MODULES } from "./limits.js";
 import { checkSource, type SourceLoader } from "./source.js";
-import type { ScriptRequest } from "./types.js";
+import type { ModuleSource, ScriptRequest } from "./types.js";
 
 /** `[0, {text}]` or `[0, {error}]`: a module that cannot be read is an error in the script. */
 function failed(error: string): string {
@@ -35,17 +36,19 @@ export class ModuleReader {
     if (this.#count > MAX_MODULES) {
       return failed(`A script can import ${MAX_MODULES} modules.`);
     }
-    const name = this.#root + path;
-    let source: string | undefined;
+    let found: Awaited<ReturnType<ModuleSource>>;
     try {
-      source = await this.#request.moduleSource?.(path);
-    } catch {
-      // The reason is the host's own; the script learns only that it cannot have the module.
-      return failed(`The module '${path}' could not be read.`);
+      found = await this.#request.moduleSource?.(path);
+    } catch (error) {
+      // Any other reason is the host's own; the script learns only that it cannot have the module.
+      const reason = SpacesError.isInstance(error) ? error.message : "It could not be read.";
+      return failed(`Cannot import '${path}': ${reason}`);
     }
-    if (source === undefined) {
+    if (found === undefined) {
       return JSON.stringify([0, {}]);
     }
+    const { path: known, source } = typeof found === "string" ? { path, source: found } : found;
+    const name = this.#root + known;
     const problem = checkSource(source, this.#sourceBytes);
     if (problem !== undefined) {
       return failed(`The module '${path}' ${problem}`);
@@ -53,7 +56,7 @@ export class ModuleReader {
     this.sources.set(name, source);
     const loaded = await this.#loader.load(name, source);
     return "text" in loaded
-      ? JSON.stringify([0, { text: loaded.text }])
+      ? JSON.stringify([0, { text: loaded.text, path: known }])
       : failed(`${loaded.message} (${name}:${loaded.line}:${loaded.column})`);
   }
 }

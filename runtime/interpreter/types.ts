@@ -32,8 +32,28 @@ export type HostCall = (
   options: { readonly signal: AbortSignal },
 ) => Promise<unknown>;
 
-/** Gives the text of a module that a script imports by a relative path, or undefined. */
-export type ModuleSource = (path: string) => Promise<string | undefined>;
+/**
+ * Makes a call, and does something before and after.
+ * @param call `json` is the input as the script gave it
+ * @param make makes the call
+ */
+export type AroundCall = (
+  call: { readonly name: string; readonly json: string; readonly input: unknown },
+  make: () => Promise<unknown>,
+) => Promise<unknown>;
+
+/** A module that is known by another path than the one it was imported by. */
+export interface ModuleFile {
+  /** As the path that was asked for: relative to the script's directory, normalised, within it. */
+  readonly path: string;
+  readonly source: string;
+}
+
+/**
+ * Gives the text of a module that a script imports by a relative path, or undefined. The message of a
+ * `SpacesError` is shown to the script.
+ */
+export type ModuleSource = (path: string) => Promise<string | ModuleFile | undefined>;
 
 export interface ScriptRequest {
   /** Name in error positions, such as `script.ts`. TypeScript is recognised by its ending. */
@@ -54,6 +74,8 @@ export interface ScriptRequest {
    */
   readonly moduleSource?: ModuleSource | undefined;
   readonly host: HostCall;
+  /** Stands around each call that the script makes, also `fetch`; records do. */
+  readonly aroundCall?: AroundCall | undefined;
   /** Called with each piece of console output as it comes. */
   readonly onOutput?: ((stream: "stdout" | "stderr", text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -102,7 +124,15 @@ export interface ScriptResult {
 export interface SessionRequest
   extends Pick<
     ScriptRequest,
-    "args" | "input" | "env" | "space" | "permissions" | "moduleSource" | "host" | "onOutput"
+    | "args"
+    | "input"
+    | "env"
+    | "space"
+    | "permissions"
+    | "moduleSource"
+    | "host"
+    | "aroundCall"
+    | "onOutput"
   > {
   /** Those of the session as a whole; there is no limit to its output. */
   readonly limits?: Omit<ScriptLimits, "timeoutMs" | "outputBytes"> | undefined;

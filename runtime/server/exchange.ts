@@ -15,6 +15,7 @@ import { bytesOf, hasBody, readJson } from "./body.js";
 import { checkHeaders, identify, requestIdOf, targetOf } from "./gate.js";
 import { keyOf, requestHash } from "./idempotency.js";
 import { traceOf } from "./log.js";
+import { MCP_PATH } from "./mcp-endpoint.js";
 import { answerPage, isPage } from "./pages.js";
 import type { ServerParts } from "./parts.js";
 import { problemAnswer, sendProblem } from "./problem.js";
@@ -77,6 +78,11 @@ async function answer(
   known.operation = await operationOf(parts, request, target);
   const counted = parts.metrics.begin(known.operation.name, known.operation.isStream);
   response.once("close", () => counted(resultOf(response, known)));
+  if (target.pathname === MCP_PATH) {
+    // What each of its calls needs is checked where it is made.
+    await parts.mcp.answer(request, response, known.actor);
+    return;
+  }
   requirePermission(known.actor, known.operation.permission);
   await answerCall(parts, request, response, {
     requestId: known.requestId,
@@ -98,6 +104,7 @@ async function operationOf(
   target: URL,
 ): Promise<Operation> {
   const { pathname } = target;
+  if (pathname === MCP_PATH) return parts.mcp.operation(request.method ?? "");
   const operation = pathname.startsWith(`${API_PREFIX}/`)
     ? await parts.api.find(request.method ?? "", pathname.slice(API_PREFIX.length))
     : undefined;

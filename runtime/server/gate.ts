@@ -1,7 +1,7 @@
 /** What every request passes first, calls and attachments alike: its form, its origin, its token. */
 import type { IncomingMessage } from "node:http";
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import type { Actor } from "../contract/permissions.js";
 import { localActor } from "../engine/identity/local-user.js";
 import type { ServerParts } from "./parts.js";
@@ -14,6 +14,7 @@ const SINGLE = new Set([
   "host",
   "idempotency-key",
   "last-event-id",
+  "mcp-session-id",
   "origin",
   "transfer-encoding",
 ]);

@@ -7,7 +7,7 @@ import {
 } from "node:http";
 import type { Duplex } from "node:stream";
 import { SpacesError } from "../contract/errors.js";
-import { newId } from "../contract/ids.js";
+import { newId } from "../contract/new-id.js";
 import { AttachUpgrade } from "./attach-upgrade.js";
 import { answerRequest } from "./exchange.js";
 import type { ServerParts } from "./parts.js";

@@ -42,6 +42,15 @@ export interface ServerLimits {
   readonly unsentBytes: number;
   /** Milliseconds between pings of a WebSocket; one unanswered ends it. */
   readonly pingMs: number;
+  /** Bytes of the body of an MCP request. */
+  readonly mcpBodyBytes: number;
+  /** MCP sessions of one token, and of all. */
+  readonly mcpSessionsPerActor: number;
+  readonly mcpSessions: number;
+  /** Milliseconds for which an MCP session may be without a connection. */
+  readonly mcpIdleMs: number;
+  /** As `mcpIdleMs`, while calls are under way: what they do is cancelled then. */
+  readonly mcpAbandonedMs: number;
   /** Milliseconds for which the answer to an idempotency key is kept. */
   readonly keptAnswerMs: number;
   /** Milliseconds between rounds of the work that a server does by itself. */
@@ -70,6 +79,11 @@ export const SERVER_LIMITS: ServerLimits = {
   messageBytes: MIB,
   unsentBytes: MIB,
   pingMs: 30_000,
+  mcpBodyBytes: 10 * MIB,
+  mcpSessionsPerActor: 32,
+  mcpSessions: 256,
+  mcpIdleMs: 1_800_000,
+  mcpAbandonedMs: 60_000,
   keptAnswerMs: 86_400_000,
   upkeepMs: 5_000,
 };

@@ -16,6 +16,7 @@ function processMetrics(): Registry {
 interface Sources {
   readonly store: Store;
   readonly connections: () => number;
+  readonly mcpSessions: () => number;
 }
 
 export class Metrics {
@@ -25,7 +26,7 @@ export class Metrics {
   readonly #inFlight: Gauge;
   readonly #streams: Gauge;
 
-  constructor({ store, connections }: Sources) {
+  constructor({ store, connections, mcpSessions }: Sources) {
     const registers = [this.#registry];
     this.#operations = new Counter({
       name: "spaces_operations_total",
@@ -56,6 +57,14 @@ export class Metrics {
       registers,
       collect() {
         this.set(connections());
+      },
+    });
+    new Gauge({
+      name: "spaces_mcp_sessions_open",
+      help: "MCP sessions that are open.",
+      registers,
+      collect() {
+        this.set(mcpSessions());
       },
     });
     new Gauge({

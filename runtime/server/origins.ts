@@ -84,13 +84,13 @@ export class Origins {
     response.setHeader("access-control-allow-origin", origin);
     response.setHeader(
       "access-control-expose-headers",
-      "content-digest, idempotency-replayed, retry-after, x-request-id",
+      "content-digest, idempotency-replayed, mcp-session-id, retry-after, x-request-id",
     );
     if (request.method !== "OPTIONS") return false;
     response.setHeader("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
     response.setHeader(
       "access-control-allow-headers",
-      "authorization, content-type, idempotency-key, last-event-id, range, traceparent, x-request-id",
+      "authorization, content-type, idempotency-key, last-event-id, mcp-protocol-version, mcp-session-id, range, traceparent, x-request-id",
     );
     response.setHeader("access-control-max-age", "600");
     response.writeHead(204).end();

@@ -6,6 +6,7 @@ import type { Api } from "./api.js";
 import type { ConnectionGuard } from "./connections.js";
 import type { ServerLimits } from "./limits.js";
 import type { ServerLog } from "./log.js";
+import type { McpEndpoint } from "./mcp-endpoint.js";
 import type { Metrics } from "./metrics.js";
 import type { Origins } from "./origins.js";
 
@@ -19,6 +20,7 @@ export interface ServerParts {
   readonly admission: Admission;
   readonly answers: KeptAnswers;
   readonly connections: ConnectionGuard;
+  readonly mcp: McpEndpoint;
   readonly metrics: Metrics;
   readonly log: ServerLog;
   /** Whether the server is shutting down. */

@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { type EngineHost, openEngineHost } from "../bindings/in-process.js";
 import { SpacesError } from "../contract/errors.js";
 import { KeptAnswers } from "../engine/kept-answers.js";
+import type { RunLimits } from "../runs/limits.js";
 import { Admission } from "./admission.js";
 import { Api } from "./api.js";
 import { ConnectionGuard } from "./connections.js";
@@ -11,6 +12,7 @@ import { takeRequests, WorkUnderWay } from "./intake.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { bind, makeHttpServer, type TlsFiles } from "./listening.js";
 import { createLog, type ServerLog } from "./log.js";
+import { McpEndpoint } from "./mcp-endpoint.js";
 import { Metrics } from "./metrics.js";
 import { isLoopback, Origins } from "./origins.js";
 import type { ServerParts } from "./parts.js";
@@ -39,6 +41,8 @@ export interface ServerOptions {
   readonly allowOrigins?: readonly string[] | undefined;
   /** Other values for some of `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits> | undefined;
+  /** Other values for some of `RUN_LIMITS`. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
   /** Nothing is logged when absent. */
   readonly log?: ServerLog | undefined;
 }
@@ -80,6 +84,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     dataDir: options.dataDir,
     driver: options.driver,
     publicUrl: options.publicUrl,
+    runLimits: options.runLimits,
+    onTrouble: (message) => options.log?.warn(message),
   });
   try {
     const bound = await bind(http, { host: address, port, socket });
@@ -105,6 +111,8 @@ async function serve(
   const { store, secrets } = host.engine.parts;
   const connections = new ConnectionGuard(limits.connections, limits.headersMs, limits.pipelined);
   let draining = false;
+  const admission = new Admission(limits);
+  const mcp = new McpEndpoint({ host, limits, admission, log });
   const parts: ServerParts = {
     host,
     auth: options.auth,
@@ -118,10 +126,15 @@ async function serve(
       allowOrigins: options.allowOrigins ?? [],
       publicUrl: options.publicUrl,
     }),
-    admission: new Admission(limits),
+    admission,
     answers: new KeptAnswers(store, secrets, limits.keptAnswerMs),
     connections,
-    metrics: new Metrics({ store, connections: () => connections.count }),
+    mcp,
+    metrics: new Metrics({
+      store,
+      connections: () => connections.count,
+      mcpSessions: () => mcp.count,
+    }),
     log,
     isDraining: () => draining,
   };
@@ -134,6 +147,7 @@ async function serve(
     [
       { name: "expired spaces", run: () => host.engine.expiry.sweep() },
       { name: "kept answers", run: () => parts.answers.sweep() },
+      { name: "records of runs", run: () => host.engine.runRetention.tidy() },
     ],
     limits.upkeepMs,
     log,
@@ -145,6 +159,7 @@ async function serve(
     http.close();
     http.closeIdleConnections();
     host.calls.cancelStreams(new SpacesError("SHUTTING_DOWN"));
+    mcp.endStreams();
     if (!(await work.ended(deadlineMs))) {
       host.calls.cancel(new SpacesError("SHUTTING_DOWN"));
       await work.ended(CANCEL_MS);
@@ -152,6 +167,7 @@ async function serve(
     connections.closeAll();
     http.closeAllConnections();
     await closed;
+    await mcp[Symbol.asyncDispose]();
     await upkeep[Symbol.asyncDispose]();
     await host[Symbol.asyncDispose]();
   };

@@ -130,6 +130,8 @@ declare module "spaces" {
   export interface RunScriptOptions {
     /** Seconds, fractions allowed; 30 by default. */
     timeout?: number;
+    /** A JSON value that the script finds as `input` of `runtime`; held against the inputs it declares. */
+    input?: unknown;
   }
 
   export interface DeleteOptions {
@@ -380,7 +382,8 @@ declare module "spaces" {
    *
    * @param space Name or id of the space.
    * @param script Name of the stored script.
-   * @param args Arguments for the script; after them, options as an object: `timeout` in seconds.
+   * @param args Arguments for the script; after them, options as an object: `timeout` in
+   *   seconds and `input`.
    * @throws SpacesError `SCRIPT_NOT_FOUND`, `SCRIPT_FAILED`, `SCRIPT_TIMEOUT`, `SCRIPT_MEMORY` (with
    *   the output so far in `details.output`), `SPACE_NOT_FOUND`
    */

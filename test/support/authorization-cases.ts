@@ -148,6 +148,8 @@ export const AUTHORIZATION_CASES: Readonly<Record<string, AuthorizationCase>> = 
   "scripts.save": ownerless({ script: "new", source: "1" }),
   "scripts.get": onScript(),
   "scripts.list": listing("name"),
+  "scripts.history": onScript(),
+  "scripts.rollback": onScript(),
   "scripts.delete": onScript(),
   "scripts.run": {
     input: ({ theirScript }) => ({ script: theirScript }),

@@ -65,6 +65,9 @@ export async function openRemote(options: RemoteOptions): Promise<Binding> {
   return {
     kind: "remote",
     client,
+    url,
+    // Where a script runs is nothing that a server knows.
+    clientForRun: () => client,
     async attach(target, attachOptions = {}) {
       const { attachSocket } = await import("./socket-attachment.js");
       const attachment = await attachSocket(target, attachOptions, {

@@ -2,9 +2,9 @@
  * The user of the operating system, who owns the data directory. In process it needs no token; its
  * row in the store is made when a token of its is to be made, so that a server knows it too.
  */
-import { userInfo } from "node:os";
 import { SpacesError } from "../../contract/errors.js";
 import { type Actor, ALL_PERMISSIONS } from "../../contract/permissions.js";
+import { localUserName } from "../../local-user.js";
 import type { Store } from "../../store/store.js";
 import type { UserRow } from "../../store/tables.js";
 import { ADMIN_ROLE } from "./role-set.js";
@@ -13,11 +13,6 @@ import { ADMIN_ROLE } from "./role-set.js";
 export function localActor(): Actor {
   const name = localUserName();
   return { id: name, name, permissions: new Set(ALL_PERMISSIONS), roles: [ADMIN_ROLE] };
-}
-
-/** Its id is its name, as it was before there were users: spaces made then stay its own. */
-export function localUserName(): string {
-  return userInfo().username;
 }
 
 /**

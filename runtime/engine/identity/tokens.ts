@@ -1,14 +1,15 @@
 /** Tokens: made within what their maker may do, listed, and revoked with all that they made. */
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import { type Actor, ALL_PERMISSIONS, type Permission } from "../../contract/permissions.js";
 import type { Token } from "../../contract/tokens.js";
+import { localUserName } from "../../local-user.js";
 import type { Store } from "../../store/store.js";
 import type { TokenRow, UserRow } from "../../store/tables.js";
 import type { CallContext } from "../context.js";
 import { refused } from "./authenticator.js";
 import type { Change } from "./identity.js";
-import { ensureLocalUser, localUserName } from "./local-user.js";
+import { ensureLocalUser } from "./local-user.js";
 import { isExpired } from "./principals.js";
 import { inOrder, requireHeld } from "./role-set.js";
 import { lineageOf, revokeAll, tokenOf } from "./token-rows.js";

@@ -1,12 +1,12 @@
 /** Users: made, changed and deleted by whoever may, within what they may do themselves. */
 import { SpacesError } from "../../contract/errors.js";
-import { newId } from "../../contract/ids.js";
+import { newId } from "../../contract/new-id.js";
 import type { User } from "../../contract/users.js";
+import { localUserName } from "../../local-user.js";
 import { isDuplicate } from "../../store/errors.js";
 import type { Store } from "../../store/store.js";
 import type { CallContext } from "../context.js";
 import type { Change } from "./identity.js";
-import { localUserName } from "./local-user.js";
 import { ADMIN_ROLE, requireHeld } from "./role-set.js";
 import { revokeAll } from "./token-rows.js";
 import { findUser, hasOtherAdmin, permissionsOfRoles, showUser, showUsers } from "./user-rows.js";

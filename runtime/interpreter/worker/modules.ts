@@ -40,6 +40,13 @@ export function stdlibText(name: string): string {
   return text;
 }
 
+/** What the main thread answers for a file: its JavaScript and the path it is known by, or neither. */
+interface FileAnswer {
+  readonly text?: string;
+  readonly path?: string;
+  readonly error?: string;
+}
+
 /** Reads a file of the script; "" when the script has to end. */
 export type FileReader = (path: string) => string;
 
@@ -56,8 +63,10 @@ export class ModuleTable {
   readonly #source: string | undefined;
   readonly #root: string;
   readonly #readFile: FileReader;
-  /** Who asked for a file, and how: for the error when there is none. */
-  readonly #requests = new Map<string, readonly [importer: string, specifier: string]>();
+  /** The name of the module at each path that was asked for. */
+  readonly #names = new Map<string, string>();
+  /** Texts of modules, until the engine loads them. */
+  readonly #files = new Map<string, string>();
   readonly #failures: string[] = [];
   readonly #jsonModules = new Set<string>();
   /** The module that makes the imports of the input which is evaluated. */
@@ -84,8 +93,12 @@ export class ModuleTable {
     if ("text" in resolved) {
       return resolved.text;
     }
+    return this.#fail(resolved.error);
+  }
+
+  #fail(error: string): string {
     const name = `${FAILED}${this.#failures.length}`;
-    this.#failures.push(resolved.error);
+    this.#failures.push(error);
     return name;
   }
 
@@ -162,25 +175,51 @@ export class ModuleTable {
     if (name.startsWith(INTERNAL)) {
       return { error: this.#notFound(importer, specifier) };
     }
-    this.#requests.set(name, [importer, specifier]);
-    return { text: name };
+    return { text: this.#fileAt(name, () => this.#notFound(importer, specifier)) };
+  }
+
+  /**
+   * The name of the module at a path. It is read here already, for only then is it known whether this
+   * is another path to a module that has a name.
+   */
+  #fileAt(path: string, notFound: () => string): string {
+    const known = path === this.#filename ? path : this.#names.get(path);
+    if (known !== undefined) {
+      return known;
+    }
+    const answer = this.#ask(path);
+    if (answer.text === undefined) {
+      return this.#fail(answer.error ?? notFound());
+    }
+    const name = answer.path === undefined ? path : this.#root + answer.path;
+    if (!this.#names.has(name)) {
+      this.#names.set(name, name);
+      this.#files.set(name, answer.text);
+    }
+    this.#names.set(path, name);
+    return name;
+  }
+
+  #ask(path: string): FileAnswer {
+    const answer = this.#readFile(path.slice(this.#root.length));
+    return answer === ""
+      ? { error: "The script was stopped." }
+      : (JSON.parse(answer) as [number, FileAnswer])[1];
   }
 
   #loadFile(name: string): ModuleText {
-    const answer = this.#readFile(name.slice(this.#root.length));
-    if (answer === "") {
-      return { error: "The script was stopped." };
-    }
-    const [kind, value] = JSON.parse(answer) as [number, { text?: string; error?: string }];
-    if (kind !== 0 || value.text === undefined) {
-      const [importer, specifier] = this.#requests.get(name) ?? [this.#filename, name];
-      return { error: value.error ?? this.#notFound(importer, specifier) };
+    // The engine asks again for a module that it could not parse, and is to fail in the same way.
+    const kept = this.#files.get(name);
+    const { text, error }: FileAnswer = kept === undefined ? this.#ask(name) : { text: kept };
+    this.#files.delete(name);
+    if (text === undefined) {
+      return { error: error ?? "The import failed." };
     }
     if (!name.endsWith(".json")) {
-      return { text: value.text };
+      return { text };
     }
     this.#jsonModules.add(name);
-    const literal = JSON.stringify(value.text);
+    const literal = JSON.stringify(text);
     return { text: `import { parseJson } from "${HOST}"; export default parseJson(${literal});` };
   }
 
@@ -188,7 +227,7 @@ export class ModuleTable {
     const names = [...STDLIB.keys()].join(", ");
     return (
       `Cannot find module '${specifier.slice(0, 100)}' imported from ${importer}: ` +
-      `a script can import the modules ${names}, and files beside it, such as './helper.ts'.`
+      `a script can import the modules ${names}, and files or stored libs beside it, such as './helper.ts'.`
     );
   }
 }

@@ -1,6 +1,8 @@
-/** Takes secret values out of captured output. */
-import type { CommandResult } from "../contract/processes.js";
-import { REDACTED } from "./space-rows.js";
+/** Takes secret values out of captured output; the engine and the records of runs do. */
+import type { CommandResult } from "./contract/processes.js";
+
+/** Stands in the place of a secret value. */
+export const REDACTED = "***";
 
 /** Shorter values would take harmless text out of every output. */
 const SHORTEST = 4;
@@ -32,16 +34,21 @@ export function redactResult(result: CommandResult, secrets: readonly string[]):
  * until the next piece.
  */
 export class StreamRedactor {
-  readonly #secrets: readonly Buffer[];
+  #secrets: readonly Buffer[] = [];
   #held = Buffer.alloc(0);
 
   constructor(secrets: readonly string[]) {
+    this.takeOut(secrets);
+  }
+
+  /** Takes these out of what comes from now on, and nothing else any more. */
+  takeOut(secrets: readonly string[]): void {
     this.#secrets = redactable(secrets).map((secret) => Buffer.from(secret));
   }
 
   /** The next piece that may be shown; perhaps empty. */
   push(piece: Buffer): Buffer {
-    if (this.#secrets.length === 0) return piece;
+    if (this.#secrets.length === 0 && this.#held.length === 0) return piece;
     const bytes = Buffer.concat([this.#held, piece]);
     for (const secret of this.#secrets) {
       for (let at = bytes.indexOf(secret); at >= 0; at = bytes.indexOf(secret, at)) {
