@@ -18,6 +18,13 @@ import { isReplCommand, parseReplCommand, REPL_COMMANDS } from "./repl-commands.
 /** The most bytes of a file that `.load` takes. */
 const LOAD_LIMIT = 1_048_576;
 
+export interface ReplOptions {
+  /** Wall time of each input, in milliseconds; undefined means none. */
+  readonly timeoutMs: number | undefined;
+  /** Told of each input that was evaluated. */
+  readonly onInput: (source: string) => void;
+}
+
 /** What came of a line. */
 export type LineResult =
   | Exclude<Evaluation, { kind: "incomplete" }>
@@ -30,7 +37,7 @@ export type LineResult =
 export class ReplSession implements AsyncDisposable {
   readonly #interpreter: Interpreter;
   readonly #request: SessionRequest;
-  readonly #timeoutMs: number | undefined;
+  readonly #options: ReplOptions;
   #session: InteractiveSession;
   #unfinished = "";
   /** What was evaluated without an error, for `.save`. */
@@ -39,26 +46,23 @@ export class ReplSession implements AsyncDisposable {
   private constructor(
     interpreter: Interpreter,
     request: SessionRequest,
-    timeoutMs: number | undefined,
+    options: ReplOptions,
     session: InteractiveSession,
   ) {
     this.#interpreter = interpreter;
     this.#request = request;
-    this.#timeoutMs = timeoutMs;
+    this.#options = options;
     this.#session = session;
   }
 
-  /**
-   * Opens the session.
-   * @param timeoutMs wall time of each input; undefined means none
-   */
+  /** Opens the session. */
   static async open(
     interpreter: Interpreter,
     request: SessionRequest,
-    timeoutMs: number | undefined,
+    options: ReplOptions,
   ): Promise<ReplSession> {
     const session = await interpreter.open(request);
-    return new ReplSession(interpreter, request, timeoutMs, session);
+    return new ReplSession(interpreter, request, options, session);
   }
 
   /** The sandbox in use; another one after it was lost or cleared. */
@@ -116,8 +120,10 @@ export class ReplSession implements AsyncDisposable {
     source: string,
     options: { readonly whole: boolean; readonly label?: string },
   ): Promise<Exclude<Evaluation, { kind: "incomplete" }> | { readonly kind: "more" }> {
-    const result = await this.#session.evaluate(source, { timeoutMs: this.#timeoutMs, ...options });
+    const { timeoutMs, onInput } = this.#options;
+    const result = await this.#session.evaluate(source, { timeoutMs, ...options });
     if (result.kind === "incomplete") return { kind: "more" };
+    onInput(source);
     if (result.kind === "value") this.#evaluated.push(source);
     return result;
   }

@@ -1,8 +1,13 @@
 /** `spaces repl`: an interactive session in the sandbox of scripts. */
 import type { Command } from "commander";
 import { hostCallFor } from "../runtime/bindings/host-call.js";
+import { recorded } from "../runtime/bindings/recorded-script.js";
 import { SpacesError } from "../runtime/contract/errors.js";
+import { defaultDataDir } from "../runtime/data-dir.js";
 import { createInterpreter } from "../runtime/interpreter/interpreter.js";
+import type { SessionRequest } from "../runtime/interpreter/types.js";
+import type { RunRecorder } from "../runtime/runs/recorder.js";
+import { EXIT } from "./exit-codes.js";
 import { reportScriptError } from "./failures.js";
 import { examples } from "./help.js";
 import { historyPath, ReplHistory } from "./repl-history.js";
@@ -10,6 +15,7 @@ import { runPiped } from "./repl-piped.js";
 import { ReplSession } from "./repl-session.js";
 import { ReplTerminal } from "./repl-terminal.js";
 import { allowOptions, type ScriptOptions, scriptOptions } from "./run.js";
+import { clientOfRun, recorderFor, shownToWhoDebugs } from "./run-script.js";
 import { modulesBeside } from "./script-source.js";
 import type { Session } from "./session.js";
 
@@ -25,7 +31,7 @@ export function defineRepl(program: Command, session: Session): void {
     );
   allowOptions(scriptOptions(command, "stop each input after this time, such as 30s")).action(
     async (options: ScriptOptions) => {
-      session.exitCode = await runRepl(session, options);
+      session.exitCode = await recordedSession(session, options);
     },
   );
   examples(
@@ -36,18 +42,56 @@ export function defineRepl(program: Command, session: Session): void {
   );
 }
 
-async function runRepl(session: Session, options: ScriptOptions): Promise<number> {
-  const { output } = session;
-  const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
-  if (isTerminal && output.isJson) {
+/** Runs a session, which is recorded as one run, and gives its exit code. */
+async function recordedSession(session: Session, options: ScriptOptions): Promise<number> {
+  if (isTerminal() && session.output.isJson) {
     throw new SpacesError("INVALID_INPUT", "--json shows no session at a terminal.", {
       suggestion: "Pipe the input in, or leave --json out.",
     });
   }
+  const recorder = recorderFor(
+    session,
+    { filename: "repl.ts", source: "" },
+    {
+      args: [],
+      input: options.input?.value,
+      space: options.space,
+      memoryBytes: options.memory,
+      permissions: { net: options.allowNet, env: options.allowEnv },
+      trigger: { kind: "repl" },
+    },
+    defaultDataDir(),
+  );
+  recorder.signal.addEventListener("abort", () => session.stop(EXIT.interrupted), { once: true });
+  let exitCode: number = EXIT.failure;
+  try {
+    exitCode = await runSession(session, options, recorder);
+    return exitCode;
+  } finally {
+    const stopped = session.stopCode !== undefined;
+    const status = stopped ? "cancelled" : exitCode === EXIT.ok ? "succeeded" : "failed";
+    await recorder.end({ status, exitCode: session.stopCode ?? exitCode });
+  }
+}
+
+async function runSession(
+  session: Session,
+  options: ScriptOptions,
+  recorder: RunRecorder,
+): Promise<number> {
+  const { output } = session;
   let terminal: ReplTerminal | undefined;
   let printed = "";
   const show = (action: () => void): void =>
     terminal === undefined ? action() : terminal.above(action);
+  const traffic: Pick<SessionRequest, "moduleSource" | "onOutput"> = {
+    moduleSource: modulesBeside("./repl"),
+    onOutput(stream, text) {
+      if (output.isJson) printed += text;
+      else show(() => (stream === "stdout" ? output.data(text) : output.errorData(text)));
+    },
+  };
+  let inputs = 0;
   await using interpreter = createInterpreter({ maxWorkers: 2 });
   await using repl = await ReplSession.open(
     interpreter,
@@ -58,17 +102,22 @@ async function runRepl(session: Session, options: ScriptOptions): Promise<number
       limits: { memoryBytes: options.memory },
       permissions: { net: options.allowNet, env: options.allowEnv },
       colors: output.hasColors("stdout"),
-      moduleSource: modulesBeside("./repl"),
-      host: hostCallFor(() => session.client(options.driver)),
-      onOutput(stream, text) {
-        if (output.isJson) printed += text;
-        else show(() => (stream === "stdout" ? output.data(text) : output.errorData(text)));
-      },
+      host: shownToWhoDebugs(
+        output,
+        hostCallFor(() => clientOfRun(session, options.driver, recorder)),
+      ),
       onUncaught: (error) => show(() => reportScriptError(output, error)),
+      ...recorded(traffic, recorder),
     },
-    options.timeout,
+    {
+      timeoutMs: options.timeout,
+      onInput(source) {
+        inputs += 1;
+        recorder.module(`input-${inputs}.ts`, source);
+      },
+    },
   );
-  if (!isTerminal) {
+  if (!isTerminal()) {
     return await runPiped(session, repl, () => {
       const text = printed;
       printed = "";
@@ -79,4 +128,8 @@ async function runRepl(session: Session, options: ScriptOptions): Promise<number
   terminal = new ReplTerminal(session, repl, { driver: options.driver, history });
   output.note("TypeScript in the sandbox of scripts: .help shows the commands, Ctrl-D leaves.");
   return await terminal.run();
+}
+
+function isTerminal(): boolean {
+  return process.stdin.isTTY === true && process.stdout.isTTY === true;
 }

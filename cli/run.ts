@@ -19,6 +19,10 @@ export interface ScriptOptions {
   readonly input?: { readonly value: unknown };
 }
 
+interface RunOptions extends ScriptOptions {
+  readonly watch?: boolean;
+}
+
 export function defineRun(program: Command, session: Session): void {
   const command = program
     .command("run")
@@ -28,10 +32,9 @@ export function defineRun(program: Command, session: Session): void {
     )
     .argument("<script>", "file, name of a stored script, or -")
     .argument("[args...]", ARGUMENTS);
-  allowOptions(scriptOptions(command)).action(
-    async (given: string, args: string[], options: ScriptOptions) => {
-      const client = () => session.client(options.driver);
-      const script = await findScript(given, client, session.signal);
+  allowOptions(scriptOptions(command))
+    .option("--watch", "run it again when its file, or one that it imports, changes")
+    .action(async (given: string, args: string[], options: RunOptions) => {
       const settings = {
         args,
         driver: options.driver,
@@ -41,15 +44,23 @@ export function defineRun(program: Command, session: Session): void {
         input: options.input?.value,
         permissions: { net: options.allowNet, env: options.allowEnv },
       };
-      session.exitCode = await runScript(session, script, settings, "spaces run");
-    },
-  );
+      const call = "spaces run";
+      if (options.watch === true) {
+        const { runWatched } = await import("./run-watched.js");
+        session.exitCode = await runWatched(session, given, settings, call);
+        return;
+      }
+      const client = () => session.client(options.driver);
+      const script = await findScript(given, client, session.signal);
+      session.exitCode = await runScript(session, script, settings, call);
+    });
   examples(
     command,
     "run hello.ts",
     "run deploy.ts staging --timeout 5m --allow-net=api.example.org",
     "run backup.ts -- --keep 3 --dry-run",
     "run backup.ts -- --help",
+    "run --watch report.ts",
     "run - < script.js",
   );
 }
