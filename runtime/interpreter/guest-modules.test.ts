@@ -112,7 +112,7 @@ describe("files", () => {
       `import { files } from "space";
        import { write } from "files";
        ${attempt('files.read("a")')}
-       ${attempt('write("dev", "a", "x".repeat(17 * 1024 * 1024))')}`,
+       ${attempt('write("dev", "a", "x".repeat(16 * 1024 * 1024))')}`,
       { host: disk },
     );
     expect(output).toMatch(/^SPACE_NOT_FOUND This script is bound to no space\./);
