@@ -148,9 +148,18 @@ export class Output {
 
   /** Styles a text for stdout or stderr where that stream shows colours. */
   style(stream: "stdout" | "stderr", style: Style, text: string): string {
-    if (!this.#hasColors(stream)) return text;
+    if (!this.hasColors(stream)) return text;
     const [begin, end] = STYLES[style];
     return `\u001b[${begin}m${text}\u001b[${end}m`;
+  }
+
+  /** Whether a stream shows colours. */
+  hasColors(stream: "stdout" | "stderr"): boolean {
+    const { FORCE_COLOR, NO_COLOR, TERM } = this.#target.env;
+    if (!this.#flags.color) return false;
+    if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
+    if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
+    return TERM !== "dumb" && this.#target[stream]().isTTY === true;
   }
 
   #write(stream: "stdout" | "stderr", text: string): void {
@@ -176,13 +185,5 @@ export class Output {
       (CI === undefined || CI === "" || CI === "false") &&
       this.#target.stderr().isTTY === true
     );
-  }
-
-  #hasColors(stream: "stdout" | "stderr"): boolean {
-    const { FORCE_COLOR, NO_COLOR, TERM } = this.#target.env;
-    if (!this.#flags.color) return false;
-    if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
-    if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
-    return TERM !== "dumb" && this.#target[stream]().isTTY === true;
   }
 }

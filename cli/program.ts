@@ -23,6 +23,7 @@ interface Group {
  */
 const GROUPS: readonly Group[] = [
   { names: ["run"], load: async () => defineRun },
+  { names: ["repl"], load: async () => (await import("./repl.js")).defineRepl },
   {
     names: ["create", "list", "show", "start", "stop", "restart", "extend", "delete"],
     load: async () => (await import("./spaces.js")).defineSpaces,

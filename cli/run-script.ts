@@ -43,6 +43,8 @@ export interface RunSettings {
   readonly permissions: ScriptPermissions;
   /** What had it run; the command line when absent. */
   readonly trigger?: RunTrigger | undefined;
+  /** Cancels the run; the session's own when absent. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -63,11 +65,7 @@ export async function runScript(
     ? runNative(session, script, ready)
     : runSandboxed(session, script, ready, {
         dataDir: defaultDataDir(),
-        client: async (recorder) => {
-          const binding = await session.binding(settings.driver);
-          recorder.target(binding.kind, binding.url);
-          return binding.clientForRun(recorder.id);
-        },
+        client: (recorder) => clientOfRun(session, settings.driver, recorder),
       });
 }
 
@@ -110,7 +108,8 @@ export async function runSandboxed(
   settings: RunSettings,
   { client, dataDir }: ScriptTarget,
 ): Promise<number> {
-  const { output, signal } = session;
+  const { output } = session;
+  const { signal = session.signal } = settings;
   const interpreter = await startInterpreter();
   const recorder = recorderFor(session, script, settings, dataDir);
   const request: ScriptRequest = {
@@ -133,13 +132,24 @@ export async function runSandboxed(
     signal,
   };
   const result = await runRecorded(interpreter, request, recorder);
-  return showResult(session, result, recorder.id);
+  return showResult(session, result, recorder.id, signal);
+}
+
+/** The client of the session's binding for the calls of a run, which records where these go. */
+export async function clientOfRun(
+  session: Session,
+  driver: string | undefined,
+  recorder: RunRecorder,
+): Promise<Client> {
+  const binding = await session.binding(driver);
+  recorder.target(binding.kind, binding.url);
+  return binding.clientForRun(recorder.id);
 }
 
 /** Begins the record of a run, on this machine wherever its calls go. */
-function recorderFor(
+export function recorderFor(
   { output }: Session,
-  script: Extract<ScriptSource, { kind: "sandboxed" }>,
+  script: Pick<Extract<ScriptSource, { kind: "sandboxed" }>, "filename" | "source" | "stored">,
   { args, input, space, permissions, timeoutMs, memoryBytes, trigger }: RunSettings,
   dataDir: string,
 ): RunRecorder {
@@ -160,7 +170,7 @@ function recorderFor(
 }
 
 /** What a script learns of an error ends at the registry: its cause is for the terminal alone. */
-function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
+export function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   return async (...call) => {
     try {
       return await host(...call);
@@ -171,7 +181,12 @@ function shownToWhoDebugs(output: Output, host: HostCall): HostCall {
   };
 }
 
-function showResult(session: Session, result: ScriptResult, run: string): number {
+function showResult(
+  session: Session,
+  result: ScriptResult,
+  run: string,
+  signal: AbortSignal,
+): number {
   const { output } = session;
   const { error } = result;
   if (output.isJson) {
@@ -184,7 +199,7 @@ function showResult(session: Session, result: ScriptResult, run: string): number
       run,
       error: error && scriptErrorJson(error),
     });
-  } else if (error !== undefined && session.stopCode === undefined) {
+  } else if (error !== undefined && !signal.aborted) {
     reportScriptError(output, error);
   }
   return error?.code === "INTERNAL" || error?.code === "INVALID_INPUT"

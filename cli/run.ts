@@ -8,7 +8,8 @@ import { runScript } from "./run-script.js";
 import { findScript } from "./script-source.js";
 import type { Session } from "./session.js";
 
-interface RunOptions {
+/** What `scriptOptions` and `allowOptions` read. */
+export interface ScriptOptions {
   readonly driver?: string;
   readonly space?: string;
   readonly timeout?: number;
@@ -16,6 +17,10 @@ interface RunOptions {
   readonly allowNet?: readonly string[] | true;
   readonly allowEnv?: readonly string[] | true;
   readonly input?: { readonly value: unknown };
+}
+
+interface RunOptions extends ScriptOptions {
+  readonly watch?: boolean;
 }
 
 export function defineRun(program: Command, session: Session): void {
@@ -27,20 +32,9 @@ export function defineRun(program: Command, session: Session): void {
     )
     .argument("<script>", "file, name of a stored script, or -")
     .argument("[args...]", ARGUMENTS);
-  scriptOptions(command)
-    .option(
-      "--allow-net [hosts]",
-      "let it fetch from any public host, or from =host,host",
-      (text, before: RunOptions["allowNet"]) => allowList(text, "--allow-net", before),
-    )
-    .option(
-      "--allow-env [names]",
-      "let it read the environment, or only =NAME,NAME",
-      (text, before: RunOptions["allowEnv"]) => allowList(text, "--allow-env", before),
-    )
+  allowOptions(scriptOptions(command))
+    .option("--watch", "run it again when its file, or one that it imports, changes")
     .action(async (given: string, args: string[], options: RunOptions) => {
-      const client = () => session.client(options.driver);
-      const script = await findScript(given, client, session.signal);
       const settings = {
         args,
         driver: options.driver,
@@ -50,7 +44,15 @@ export function defineRun(program: Command, session: Session): void {
         input: options.input?.value,
         permissions: { net: options.allowNet, env: options.allowEnv },
       };
-      session.exitCode = await runScript(session, script, settings, "spaces run");
+      const call = "spaces run";
+      if (options.watch === true) {
+        const { runWatched } = await import("./run-watched.js");
+        session.exitCode = await runWatched(session, given, settings, call);
+        return;
+      }
+      const client = () => session.client(options.driver);
+      const script = await findScript(given, client, session.signal);
+      session.exitCode = await runScript(session, script, settings, call);
     });
   examples(
     command,
@@ -58,6 +60,7 @@ export function defineRun(program: Command, session: Session): void {
     "run deploy.ts staging --timeout 5m --allow-net=api.example.org",
     "run backup.ts -- --keep 3 --dry-run",
     "run backup.ts -- --help",
+    "run --watch report.ts",
     "run - < script.js",
   );
 }
@@ -66,20 +69,39 @@ export function defineRun(program: Command, session: Session): void {
 export const ARGUMENTS =
   "arguments for the script, and flags for its inputs; put -- before those that start with a dash";
 
-/** The options of everything that runs a script. */
-export function scriptOptions(command: Command): Command {
+/**
+ * The options of everything that runs a script.
+ * @param timeout what `--timeout` does
+ */
+export function scriptOptions(
+  command: Command,
+  timeout = "stop it after this time, such as 30s",
+): Command {
   return command
     .option("--driver <name>", "driver for new spaces whose template names none")
     .option("--space <space>", "space that the script's `space` module is bound to")
-    .option(
-      "--timeout <duration>",
-      "stop it after this time, such as 30s (default: none)",
-      (text) => parseDuration(text, "--timeout"),
+    .option("--timeout <duration>", `${timeout} (default: none)`, (text) =>
+      parseDuration(text, "--timeout"),
     )
     .option("--memory <size>", "memory of the script, such as 64Mi", (text) =>
       parseSize(text, "--memory"),
     )
     .option("--input <json>", "value that `runtime.input` gives to the script", parseInput);
+}
+
+/** The options that give a script more than the spaces. */
+export function allowOptions(command: Command): Command {
+  return command
+    .option(
+      "--allow-net [hosts]",
+      "let it fetch from any public host, or from =host,host",
+      (text, before: ScriptOptions["allowNet"]) => allowList(text, "--allow-net", before),
+    )
+    .option(
+      "--allow-env [names]",
+      "let it read the environment, or only =NAME,NAME",
+      (text, before: ScriptOptions["allowEnv"]) => allowList(text, "--allow-env", before),
+    );
 }
 
 /** Reads the value of `--input`. @throws SpacesError `INVALID_INPUT` for what is no JSON */

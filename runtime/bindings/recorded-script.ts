@@ -1,4 +1,4 @@
-/** Runs sandboxed scripts and records them; the engine's scripts and `spaces run` go through here. */
+/** Records what sandboxes do: the scripts of the engine and of `spaces run`, and the sessions of `spaces repl`. */
 import type { Interpreter, ScriptRequest, ScriptResult } from "../interpreter/types.js";
 import { endOf } from "../runs/outcome.js";
 import type { RunRecorder } from "../runs/recorder.js";
@@ -12,9 +12,22 @@ export async function runRecorded(
   request: ScriptRequest,
   recorder: RunRecorder,
 ): Promise<ScriptResult> {
-  const { moduleSource, onOutput, signal } = request;
+  const { signal } = request;
   const result = await interpreter.run({
     ...request,
+    ...recorded(request, recorder),
+    signal: signal === undefined ? recorder.signal : AbortSignal.any([signal, recorder.signal]),
+  });
+  await recorder.end(endOf(result));
+  return result;
+}
+
+/** The parts of a request through which what it does is recorded. */
+export function recorded(
+  { moduleSource, onOutput }: Pick<ScriptRequest, "moduleSource" | "onOutput">,
+  recorder: RunRecorder,
+): Required<Pick<ScriptRequest, "aroundCall" | "moduleSource" | "onOutput">> {
+  return {
     aroundCall: (call, make) => recorder.call(call, make),
     onOutput: (stream, text) => {
       recorder.output(stream, text);
@@ -28,8 +41,5 @@ export async function runRecorded(
         else if (found !== undefined) recorder.module(path, found.source, found.path);
         return found;
       }),
-    signal: signal === undefined ? recorder.signal : AbortSignal.any([signal, recorder.signal]),
-  });
-  await recorder.end(endOf(result));
-  return result;
+  };
 }

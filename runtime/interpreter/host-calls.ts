@@ -49,14 +49,17 @@ function toSpacesError(name: string, error: unknown): SpacesError {
   });
 }
 
+/** The part of a request that its calls depend on. */
+type CallRequest = Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
+
 export class HostCalls {
-  readonly #request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
+  readonly #request: CallRequest;
   readonly #limit: number;
   #abort = new AbortController();
   #running = 0;
 
   /** @param limit calls that may run at once */
-  constructor(request: Pick<ScriptRequest, "host" | "permissions" | "aroundCall">, limit: number) {
+  constructor(request: CallRequest, limit: number) {
     this.#request = request;
     this.#limit = limit;
   }

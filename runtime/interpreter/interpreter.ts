@@ -5,7 +5,6 @@
 import { setFlagsFromString } from "node:v8";
 import { SpacesError } from "../contract/errors.js";
 import { describeEnd, fromRegistry } from "./end-errors.js";
-import { Evaluator } from "./evaluator.js";
 import { checkScript, factsFor } from "./facts.js";
 import { resolveLimits } from "./limits.js";
 import { ModuleReader } from "./module-reader.js";
@@ -136,6 +135,8 @@ async function open(
 ): Promise<InteractiveSession> {
   const limits = resolveLimits(request.limits);
   const facts = factsFor("the session", request, limits);
+  // Loaded for sessions only: scripts are to start fast.
+  const { Evaluator } = await import("./evaluator.js");
   const worker = await pool.acquire(undefined);
   return Evaluator.open(worker, {
     request,

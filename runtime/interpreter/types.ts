@@ -124,7 +124,15 @@ export interface ScriptResult {
 export interface SessionRequest
   extends Pick<
     ScriptRequest,
-    "args" | "input" | "env" | "space" | "permissions" | "moduleSource" | "host" | "onOutput"
+    | "args"
+    | "input"
+    | "env"
+    | "space"
+    | "permissions"
+    | "moduleSource"
+    | "host"
+    | "aroundCall"
+    | "onOutput"
   > {
   /** Those of the session as a whole; there is no limit to its output. */
   readonly limits?: Omit<ScriptLimits, "timeoutMs" | "outputBytes"> | undefined;

@@ -122,7 +122,6 @@ interface RunTable {
   started_at: string;
   ended_at: string | null;
 }
-export type RunRow = Selectable<RunTable>;
 
 interface ScheduleTable {
   id: string;

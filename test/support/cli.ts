@@ -69,6 +69,7 @@ export class CliHome implements AsyncDisposable {
       SPACES_HOME: join(home, "data"),
       XDG_CACHE_HOME: join(home, "cache"),
       XDG_CONFIG_HOME: join(home, "config"),
+      XDG_STATE_HOME: join(home, "state"),
       ...env,
     };
   }
