@@ -212,7 +212,10 @@ describe("templates, fields and scripts", () => {
     expect((await cli.run(["templates", "show", "app"])).stdout).toBe(TEMPLATE);
 
     await cli.json(["create", "fielded", "--template", "app", "--field", "branch=dev"]);
-    expect(await cli.json(["fields", "get", "fielded", "branch"])).toEqual({ value: "dev" });
+    expect(await cli.json(["fields", "get", "fielded", "branch"])).toEqual({
+      value: "dev",
+      secret: false,
+    });
     await cli.json(["fields", "set", "fielded", "token", "-"], { input: "s3cret\n" });
     expect((await cli.run(["fields", "get", "fielded", "token"])).stdout).toBe("s3cret\n");
     const fields = await cli.json<Listed>(["fields", "list", "fielded"]);
