@@ -14,6 +14,7 @@ import type {
   ScriptResult,
 } from "../runtime/interpreter/types.js";
 import { localUserName } from "../runtime/local-user.js";
+import { RunsDirectory } from "../runtime/runs/directory.js";
 import { languageOf } from "../runtime/runs/outcome.js";
 import { RunRecorder } from "../runtime/runs/recorder.js";
 import { secretsOfEnv } from "../runtime/runs/secrets.js";
@@ -31,6 +32,9 @@ import { startInterpreter } from "./script-interpreter.js";
 import type { ScriptSource } from "./script-source.js";
 import type { Session } from "./session.js";
 import { printableLines } from "./text.js";
+
+/** Records without an index after which a run takes the time to index them. */
+const MANY_WAITING = 500;
 
 /** How a script is to be run; times in milliseconds, sizes in bytes. */
 export interface RunSettings {
@@ -132,7 +136,20 @@ export async function runSandboxed(
     signal,
   };
   const result = await runRecorded(interpreter, request, recorder);
-  return showResult(session, result, recorder.id, signal);
+  const exitCode = showResult(session, result, recorder.id, signal);
+  await indexIfMany(output, dataDir);
+  return exitCode;
+}
+
+/** Where nothing but small scripts is run, no engine is ever opened that would index their records. */
+async function indexIfMany(output: Output, dataDir: string): Promise<void> {
+  try {
+    if (new RunsDirectory(dataDir).waiting().length < MANY_WAITING) return;
+    const { openInProcess } = await import("../runtime/bindings/in-process.js");
+    await (await openInProcess({ dataDir }))[Symbol.asyncDispose]();
+  } catch (error) {
+    output.note(`The records of runs cannot be indexed: ${toSpacesError(error).message}`);
+  }
 }
 
 /** The client of the session's binding for the calls of a run, which records where these go. */

@@ -48,7 +48,7 @@ export async function* followRun(
   }
   const run =
     journal?.state.ended === true ? journal.state.run : (recorder?.run ?? journal?.state.run);
-  if (run !== undefined) yield { type: "end", seq: last + 1, run };
+  if (run !== undefined) yield { type: "end", seq: last, run };
 }
 
 /** Waits for the entries of a run that this process records. */

@@ -1,4 +1,6 @@
 /** `spaces runs`, and what the records say of scripts that were run in different ways. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunCall, RunEvent } from "../../runtime/contract/runs.js";
 import { CliHome } from "../support/cli.js";
@@ -143,6 +145,20 @@ describe("spaces runs", () => {
     expect(await list()).toHaveLength(1);
     expect(await cli.json(["runs", "delete", id])).toEqual({ runs: [id], deleted: true });
     expect(await list()).toEqual([]);
+  });
+
+  it("indexes records when very many wait for it", async () => {
+    await cli.script("1");
+    const runs = join(cli.home, "data", "runs");
+    const [journal = ""] = readdirSync(runs).filter((name) => name.endsWith(".jsonl"));
+    const text = readFileSync(join(runs, journal), "utf8");
+    for (let i = 0; i < 500; i++) {
+      const id = `run_${String(i).padStart(20, "0")}`;
+      writeFileSync(join(runs, `${id}.jsonl`), text.replace(journal.slice(0, -6), id));
+    }
+    expect((await cli.script("1")).code).toBe(0);
+    expect(readdirSync(runs).filter((name) => name.endsWith(".jsonl"))).toEqual([]);
+    expect(readdirSync(join(runs, "kept")).length).toBe(502);
   });
 
   it("completes the ids of runs", async () => {

@@ -11,7 +11,7 @@ export interface Offsets {
   readonly stderrOffset: number;
 }
 
-interface FollowOptions {
+export interface FollowOptions {
   readonly url: string;
   readonly signal: AbortSignal | undefined;
   readonly giveUpAfterMs: number;
@@ -35,8 +35,15 @@ export async function followThrough(
   const { signal: given } = options;
   const signal = given === undefined ? over.signal : AbortSignal.any([given, over.signal]);
   const first = await open(from, signal);
-  const events = resumed(first, from, open, { ...options, signal });
-  const iterator: AsyncIteratorObject<ProcessEvent, void> = {
+  return endedBy(over, resumed(first, from, open, { ...options, signal }));
+}
+
+/** The events, of which the iterator lets go at once when it is returned. @param over aborted then */
+export function endedBy<Event>(
+  over: AbortController,
+  events: AsyncGenerator<Event, void>,
+): AsyncIteratorObject<Event, void> {
+  const iterator: AsyncIteratorObject<Event, void> = {
     async next() {
       try {
         return await events.next();

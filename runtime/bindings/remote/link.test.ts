@@ -445,3 +445,41 @@ describe("a followed process", () => {
     await expect(iterator.next()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
   });
 });
+
+describe("a followed run", () => {
+  const line = (seq: number): string =>
+    `id: ${seq}\nevent: message\ndata: ${JSON.stringify({ type: "stdout", seq, at: "2026-01-01T00:00:00.000Z", text: `${seq}\n` })}\n\n`;
+
+  it("goes on behind the last entry where connections break", async () => {
+    const asked: number[] = [];
+    const server = await serve((request, response) => {
+      const after = Number(new URL(request.url ?? "", "http://x").searchParams.get("after"));
+      asked.push(after);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      // It starts a little before what was asked for, as a careless server would.
+      for (let seq = Math.max(1, after - 1); seq <= Math.min(after + 4, 10); seq++) {
+        response.write(line(seq));
+      }
+      if (after + 4 < 10) setImmediate(() => response.destroy());
+      else response.end('data: {"type":"end","seq":11,"run":{"status":"succeeded"}}\n\n');
+    });
+    const { client } = await server.connect();
+    const seen: number[] = [];
+    const run = "run_00000000000000000000";
+    for await (const event of await client.runs.follow({ run })) seen.push(event.seq);
+    expect(seen).toEqual(Array.from({ length: 11 }, (_, index) => index + 1));
+    expect(asked).toEqual([0, 4, 8]);
+  });
+
+  it("refuses what is no entry of a run", async () => {
+    const server = await serve((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end('data: {"type":"stdout","seq":1,"text":7}\n\n');
+    });
+    const { client } = await server.connect();
+    const followed = await client.runs.follow({ run: "run_00000000000000000000" });
+    await expect(followed[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: "SERVER_UNREACHABLE",
+    });
+  });
+});

@@ -19,6 +19,7 @@ import { readBytes } from "./byte-stream.js";
 import { readEvents } from "./event-stream.js";
 import { foreignAnswer, isRecord, type RemoteFailure, spacesErrorOf } from "./failures.js";
 import { followThrough } from "./follow.js";
+import { followRunThrough } from "./follow-run.js";
 import { type HttpAnswer, type HttpClient, type HttpRequest, readJson } from "./http-client.js";
 import { checkPathValue } from "./path-values.js";
 import { withRetries } from "./retry.js";
@@ -64,7 +65,21 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
         try {
           refuseLostKey(input);
           checkPathValues(path, input);
-          if (path.join(".") !== "processes.follow") return await next(call);
+          const name = path.join(".");
+          if (name === "runs.follow") {
+            const { after = 0, ...rest } = input as RunFollowInput;
+            return await followRunThrough(
+              after,
+              async (seen, either) =>
+                (await next({
+                  ...call,
+                  input: { ...rest, after: seen },
+                  signal: either,
+                })) as AsyncIterable<unknown>,
+              { url, signal, giveUpAfterMs, onRetry },
+            );
+          }
+          if (name !== "processes.follow") return await next(call);
           const { stdoutOffset = 0, stderrOffset = 0, ...target } = input as FollowInput;
           return await followThrough(
             { stdoutOffset, stderrOffset },
@@ -83,6 +98,10 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
     ],
   });
   return createORPCClient(link);
+}
+
+interface RunFollowInput {
+  readonly after?: number;
 }
 
 interface FollowInput {
