@@ -76,6 +76,8 @@ async function answer(
   if (parts.isDraining()) throw new SpacesError("SHUTTING_DOWN");
   known.actor = await identify(parts, request);
   known.operation = await operationOf(parts, request, target);
+  // Who has gone meanwhile is told nothing, and what it would hold until then would be held for ever.
+  if (response.closed) return;
   const counted = parts.metrics.begin(known.operation.name, known.operation.isStream);
   response.once("close", () => counted(resultOf(response, known)));
   if (target.pathname === MCP_PATH) {

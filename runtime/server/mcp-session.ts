@@ -91,6 +91,7 @@ export class McpSession implements AsyncDisposable {
     response: ServerResponse,
     { actor, body }: { readonly actor: Actor; readonly body: unknown },
   ): Promise<void> {
+    if (response.closed) return;
     this.#actor = actor;
     this.#connections += 1;
     response.once("close", () => {
@@ -101,7 +102,7 @@ export class McpSession implements AsyncDisposable {
       webRequestOf(request),
       body === undefined ? {} : { parsedBody: body },
     );
-    if (request.method === "GET" && answer.status === 200) {
+    if (request.method === "GET" && answer.status === 200 && !response.closed) {
       const watch = this.#server.watchChanges();
       response.once("close", () => watch[Symbol.dispose]());
     }
