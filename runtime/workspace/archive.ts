@@ -4,12 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { type BigIntStats, lstatSync, readlinkSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
 import { type Header, type Pack, pack as packTar } from "tar-stream";
-import { openContent, readRange, writeAll } from "./content.js";
+import { openContent, openContentSync, writeAll } from "./content.js";
 import { namesOf } from "./copy-tree.js";
 import { Descent } from "./descent.js";
 import { type Directory, textOf } from "./directory.js";
@@ -214,40 +214,28 @@ class Packer {
     }
   }
 
-  async #addFile({ directory, rawName }: Name, path: string): Promise<void> {
-    await using file = await openContent(directory, directory.raw(rawName));
-    const stats = await file.stat({ bigint: true });
+  async #addFile(name: Name, path: string): Promise<void> {
+    const small = readSmall(name);
+    const { stats } = small;
     const identity = `${stats.dev}:${stats.ino}`;
     const first = stats.nlink > 1n ? this.#linked.get(identity) : undefined;
     if (first !== undefined) {
       await this.#entry({ ...headerOf(path, stats), type: "link", linkname: first });
       return;
     }
-    if (stats.size <= SMALL_BYTES) await this.#addSmall(file, path, stats);
-    else await this.#addLarge(file, path, stats);
+    if (small.content === undefined) await this.#addLarge(name, path);
+    else {
+      if (small.changed) this.#notes.add(path, "it was changed while it was read");
+      await this.#entry({ ...headerOf(path, stats), type: "file" }, small.content);
+      this.#bytes += small.content.length;
+    }
     if (stats.nlink > 1n) this.#linked.set(identity, path);
   }
 
-  async #addSmall(file: FileHandle, path: string, found: BigIntStats): Promise<void> {
-    let before = found;
-    for (let read = 1; ; read++) {
-      const whole = { offset: 0, length: Number(before.size) };
-      const content = await readRange(file, whole, this.#options.signal);
-      const after = await file.stat({ bigint: true });
-      const changed = isChanged(before, after);
-      if (!changed || read === MOST_READS) {
-        if (changed) this.#notes.add(path, "it was changed while it was read");
-        await this.#entry({ ...headerOf(path, before), type: "file" }, content);
-        this.#bytes += content.length;
-        return;
-      }
-      if (after.size > SMALL_BYTES) return await this.#addLarge(file, path, after);
-      before = after;
-    }
-  }
-
   /** Adds a file piece by piece: as many bytes as its header has said, whatever becomes of it. */
-  async #addLarge(file: FileHandle, path: string, stats: BigIntStats): Promise<void> {
+  async #addLarge({ directory, rawName }: Name, path: string): Promise<void> {
+    await using file = await openContent(directory, directory.raw(rawName));
+    const stats = await file.stat({ bigint: true });
     const size = Number(stats.size);
     const { signal } = this.#stopped;
     const header: EntryHeader = { ...headerOf(path, stats), type: "file", size };
@@ -305,6 +293,36 @@ function kindOfSpecial(stats: BigIntStats): string | undefined {
 
 function isChanged(before: BigIntStats, after: BigIntStats): boolean {
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs;
+}
+
+interface SmallFile {
+  readonly stats: BigIntStats;
+  /** Undefined where the file is not small. */
+  readonly content?: Buffer;
+  readonly changed: boolean;
+}
+
+/** Reads a small file whole, and once more where it changes meanwhile. */
+function readSmall({ directory, rawName }: Name): SmallFile {
+  const file = openContentSync(directory, directory.raw(rawName));
+  try {
+    for (let read = 1; ; read++) {
+      const stats = fstatSync(file, { bigint: true });
+      if (stats.size > SMALL_BYTES) return { stats, changed: false };
+      const content = Buffer.allocUnsafe(Number(stats.size));
+      let at = 0;
+      while (at < content.length) {
+        const bytesRead = readSync(file, content, at, content.length - at, at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+      }
+      const changed = isChanged(stats, fstatSync(file, { bigint: true }));
+      if (!changed || read === MOST_READS)
+        return { stats, content: content.subarray(0, at), changed };
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** What is the same for every kind of entry. Whose it was is not kept: it will be its space's. */
