@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type BigIntStats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGzip, type Gzip } from "node:zlib";
+import { createGzip } from "node:zlib";
 import { type Header, type Pack, pack as packTar } from "tar-stream";
 import { openContent, openContentSync, writeAll } from "./content.js";
 import { namesOf } from "./copy-tree.js";
@@ -64,8 +65,9 @@ export async function writeArchive(
 ): Promise<ArchiveSummary> {
   const hash = createHash("sha256");
   const gzip = createGzip({ chunkSize: CHUNK_BYTES });
-  const packer = new Packer(top, gzip, options);
-  const writing = pipeline(packer.pack, gzip, async (chunks: AsyncIterable<Buffer>) => {
+  const gathering = new Gathering();
+  const packer = new Packer(top, gathering, options);
+  const writing = pipeline(packer.pack, gathering, gzip, async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) {
       hash.update(chunk);
       await writeAll(archive, chunk);
@@ -90,7 +92,7 @@ export async function writeArchive(
 class Packer {
   readonly pack: Pack = packTar();
   readonly #top: Directory;
-  readonly #gzip: Gzip;
+  readonly #next: Gathering;
   readonly #options: ArchiveOptions;
   readonly #stopped = new AbortController();
   readonly #notes = new EntryNotes();
@@ -99,9 +101,9 @@ class Packer {
   #entries = 0;
   #bytes = 0;
 
-  constructor(top: Directory, gzip: Gzip, options: ArchiveOptions) {
+  constructor(top: Directory, next: Gathering, options: ArchiveOptions) {
     this.#top = top;
-    this.#gzip = gzip;
+    this.#next = next;
     this.#options = options;
   }
 
@@ -274,9 +276,33 @@ class Packer {
     });
     this.#entries += 1;
     // Entries without content wait for nobody by themselves.
-    if (this.#gzip.writableNeedDrain) {
-      await once(this.#gzip, "drain", { signal: this.#stopped.signal });
+    if (this.#next.writableNeedDrain) {
+      await once(this.#next, "drain", { signal: this.#stopped.signal });
     }
+  }
+}
+
+/** Joins small pieces: each that is compressed by itself costs a thread's turn. */
+class Gathering extends Transform {
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  override _transform(piece: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= CHUNK_BYTES) this.#send();
+    done();
+  }
+
+  override _flush(done: () => void): void {
+    this.#send();
+    done();
+  }
+
+  #send(): void {
+    this.push(Buffer.concat(this.#pieces));
+    this.#pieces = [];
+    this.#bytes = 0;
   }
 }
 
