@@ -4,12 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { type BigIntStats, lstatSync, readlinkSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, lstatSync, readlinkSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGzip, type Gzip } from "node:zlib";
+import { createGzip } from "node:zlib";
 import { type Header, type Pack, pack as packTar } from "tar-stream";
-import { openContent, readRange, writeAll } from "./content.js";
+import { openContent, openContentSync, writeAll } from "./content.js";
 import { namesOf } from "./copy-tree.js";
 import { Descent } from "./descent.js";
 import { type Directory, textOf } from "./directory.js";
@@ -64,8 +65,9 @@ export async function writeArchive(
 ): Promise<ArchiveSummary> {
   const hash = createHash("sha256");
   const gzip = createGzip({ chunkSize: CHUNK_BYTES });
-  const packer = new Packer(top, gzip, options);
-  const writing = pipeline(packer.pack, gzip, async (chunks: AsyncIterable<Buffer>) => {
+  const gathering = new Gathering();
+  const packer = new Packer(top, gathering, options);
+  const writing = pipeline(packer.pack, gathering, gzip, async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) {
       hash.update(chunk);
       await writeAll(archive, chunk);
@@ -90,7 +92,7 @@ export async function writeArchive(
 class Packer {
   readonly pack: Pack = packTar();
   readonly #top: Directory;
-  readonly #gzip: Gzip;
+  readonly #next: Gathering;
   readonly #options: ArchiveOptions;
   readonly #stopped = new AbortController();
   readonly #notes = new EntryNotes();
@@ -99,9 +101,9 @@ class Packer {
   #entries = 0;
   #bytes = 0;
 
-  constructor(top: Directory, gzip: Gzip, options: ArchiveOptions) {
+  constructor(top: Directory, next: Gathering, options: ArchiveOptions) {
     this.#top = top;
-    this.#gzip = gzip;
+    this.#next = next;
     this.#options = options;
   }
 
@@ -214,40 +216,28 @@ class Packer {
     }
   }
 
-  async #addFile({ directory, rawName }: Name, path: string): Promise<void> {
-    await using file = await openContent(directory, directory.raw(rawName));
-    const stats = await file.stat({ bigint: true });
+  async #addFile(name: Name, path: string): Promise<void> {
+    const small = readSmall(name);
+    const { stats } = small;
     const identity = `${stats.dev}:${stats.ino}`;
     const first = stats.nlink > 1n ? this.#linked.get(identity) : undefined;
     if (first !== undefined) {
       await this.#entry({ ...headerOf(path, stats), type: "link", linkname: first });
       return;
     }
-    if (stats.size <= SMALL_BYTES) await this.#addSmall(file, path, stats);
-    else await this.#addLarge(file, path, stats);
+    if (small.content === undefined) await this.#addLarge(name, path);
+    else {
+      if (small.changed) this.#notes.add(path, "it was changed while it was read");
+      await this.#entry({ ...headerOf(path, stats), type: "file" }, small.content);
+      this.#bytes += small.content.length;
+    }
     if (stats.nlink > 1n) this.#linked.set(identity, path);
   }
 
-  async #addSmall(file: FileHandle, path: string, found: BigIntStats): Promise<void> {
-    let before = found;
-    for (let read = 1; ; read++) {
-      const whole = { offset: 0, length: Number(before.size) };
-      const content = await readRange(file, whole, this.#options.signal);
-      const after = await file.stat({ bigint: true });
-      const changed = isChanged(before, after);
-      if (!changed || read === MOST_READS) {
-        if (changed) this.#notes.add(path, "it was changed while it was read");
-        await this.#entry({ ...headerOf(path, before), type: "file" }, content);
-        this.#bytes += content.length;
-        return;
-      }
-      if (after.size > SMALL_BYTES) return await this.#addLarge(file, path, after);
-      before = after;
-    }
-  }
-
   /** Adds a file piece by piece: as many bytes as its header has said, whatever becomes of it. */
-  async #addLarge(file: FileHandle, path: string, stats: BigIntStats): Promise<void> {
+  async #addLarge({ directory, rawName }: Name, path: string): Promise<void> {
+    await using file = await openContent(directory, directory.raw(rawName));
+    const stats = await file.stat({ bigint: true });
     const size = Number(stats.size);
     const { signal } = this.#stopped;
     const header: EntryHeader = { ...headerOf(path, stats), type: "file", size };
@@ -286,9 +276,33 @@ class Packer {
     });
     this.#entries += 1;
     // Entries without content wait for nobody by themselves.
-    if (this.#gzip.writableNeedDrain) {
-      await once(this.#gzip, "drain", { signal: this.#stopped.signal });
+    if (this.#next.writableNeedDrain) {
+      await once(this.#next, "drain", { signal: this.#stopped.signal });
     }
+  }
+}
+
+/** Joins small pieces: each that is compressed by itself costs a thread's turn. */
+class Gathering extends Transform {
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  override _transform(piece: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= CHUNK_BYTES) this.#send();
+    done();
+  }
+
+  override _flush(done: () => void): void {
+    this.#send();
+    done();
+  }
+
+  #send(): void {
+    this.push(Buffer.concat(this.#pieces));
+    this.#pieces = [];
+    this.#bytes = 0;
   }
 }
 
@@ -305,6 +319,36 @@ function kindOfSpecial(stats: BigIntStats): string | undefined {
 
 function isChanged(before: BigIntStats, after: BigIntStats): boolean {
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs;
+}
+
+interface SmallFile {
+  readonly stats: BigIntStats;
+  /** Undefined where the file is not small. */
+  readonly content?: Buffer;
+  readonly changed: boolean;
+}
+
+/** Reads a small file whole, and once more where it changes meanwhile. */
+function readSmall({ directory, rawName }: Name): SmallFile {
+  const file = openContentSync(directory, directory.raw(rawName));
+  try {
+    for (let read = 1; ; read++) {
+      const stats = fstatSync(file, { bigint: true });
+      if (stats.size > SMALL_BYTES) return { stats, changed: false };
+      const content = Buffer.allocUnsafe(Number(stats.size));
+      let at = 0;
+      while (at < content.length) {
+        const bytesRead = readSync(file, content, at, content.length - at, at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+      }
+      const changed = isChanged(stats, fstatSync(file, { bigint: true }));
+      if (!changed || read === MOST_READS)
+        return { stats, content: content.subarray(0, at), changed };
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** What is the same for every kind of entry. Whose it was is not kept: it will be its space's. */

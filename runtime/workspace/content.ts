@@ -45,6 +45,33 @@ export async function openContent(
   }
 }
 
+/**
+ * Opens a regular file for reading as `openContent` does, and at once: for many small files, where
+ * each turn of the event loop costs more than the file.
+ */
+export function openContentSync(directory: Directory, host: HostPath): number {
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+  if (!canAnchor) {
+    requireRegular(lstatSync(host));
+    const handle = openSync(host, flags);
+    try {
+      directory.recheck();
+      requireRegular(fstatSync(handle));
+      return handle;
+    } catch (error) {
+      closeSync(handle);
+      throw error;
+    }
+  }
+  const place = openSync(host, O_PATH | O_NOFOLLOW);
+  try {
+    requireRegular(fstatSync(place));
+    return openSync(`/proc/self/fd/${place}`, O_RDONLY | O_NONBLOCK);
+  } finally {
+    closeSync(place);
+  }
+}
+
 function requireRegular(stats: Stats): void {
   if (stats.isFile()) return;
   if (stats.isDirectory()) throw fileError("EISDIR", "is a directory", "open", "a file");

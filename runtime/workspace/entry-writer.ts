@@ -18,10 +18,12 @@ import { entryPath } from "./entry-path.js";
 import { fileError, isOneOf } from "./file-error.js";
 import { makeDirectory, type Owner } from "./owner.js";
 import { checkCancelled } from "./registry-error.js";
-import { type Name, replaceFile } from "./temporary-files.js";
+import { type Name, replaceFile, replaceSmall } from "./temporary-files.js";
 import { Way } from "./way.js";
 
 const DEFAULT_DIRECTORY_MODE = 0o755;
+/** Files up to this size are written from memory. */
+const SMALL_BYTES = 256 * 1024;
 /** Smaller runs of zeros are written as they are. */
 const SMALLEST_HOLE_BYTES = 4096;
 
@@ -132,6 +134,14 @@ export class EntryWriter implements Disposable {
     content: AsyncIterable<Buffer>,
   ): Promise<void> {
     const { owner, overwrite, signal } = this.#options;
+    if (size <= SMALL_BYTES) {
+      const pieces: Buffer[] = [];
+      for await (const piece of content) pieces.push(piece);
+      checkCancelled(signal);
+      await replaceSmall(name, { owner, mode, overwrite }, Buffer.concat(pieces), mtime);
+      this.#bytes += size;
+      return;
+    }
     await replaceFile(name, { owner, mode, setMode: true, overwrite }, async (file) => {
       await fill(file, size, content, signal);
       await file.utimes(mtime, mtime);
