@@ -112,8 +112,9 @@ describe("files", () => {
       `import { files } from "space";
        import { write } from "files";
        ${attempt('files.read("a")')}
-       ${attempt('write("dev", "a", "x".repeat(16 * 1024 * 1024))')}`,
-      { host: disk },
+       ${attempt('write("dev", "a", "x".repeat(17 * 1024 * 1024))')}`,
+      // Several copies of the content have to fit, or the script only learns that they do not.
+      { host: disk, limits: { memoryBytes: 256 * 1024 * 1024 } },
     );
     expect(output).toMatch(/^SPACE_NOT_FOUND This script is bound to no space\./);
     expect(output).toContain("\nLIMIT_EXCEEDED ");
