@@ -8,10 +8,7 @@ import { connect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canMakeCertificates, makeCertificate } from "../../test/support/certificates.js";
 import { CLI } from "../../test/support/cli.js";
-import { openTestServer } from "./test-server.js";
-
-const codeOf = async (response: Response): Promise<string> =>
-  ((await response.json()) as { code: string }).code;
+import { codeOf, openTestServer } from "./test-server.js";
 
 const hasOpenssl = await canMakeCertificates();
 

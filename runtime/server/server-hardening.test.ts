@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openTestServer, type TestServer } from "./test-server.js";
+import { codeOf, openTestServer, type TestServer } from "./test-server.js";
 
 let test: TestServer;
 beforeAll(async () => {
@@ -11,8 +11,6 @@ afterAll(async () => {
   await test[Symbol.asyncDispose]();
 });
 
-const codeOf = async (response: Response): Promise<string> =>
-  ((await response.json()) as { code: string }).code;
 const statusOf = (answer: string): string => answer.slice(9, 12);
 const headOf = (more: readonly string[] = [], path = "/v1/spaces", method = "POST"): string =>
   [

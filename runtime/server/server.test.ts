@@ -4,10 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openServer } from "./server.js";
-import { openTestServer, type TestServer } from "./test-server.js";
-
-const codeOf = async (response: Response): Promise<string> =>
-  ((await response.json()) as { code: string }).code;
+import { codeOf, openTestServer, type TestServer } from "./test-server.js";
 
 let test: TestServer;
 beforeAll(async () => {

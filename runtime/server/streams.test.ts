@@ -2,10 +2,7 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { bubblewrapAvailability } from "../../test/support/bubblewrap.js";
-import { openTestServer, type TestServer } from "./test-server.js";
-
-const codeOf = async (response: Response): Promise<string> =>
-  ((await response.json()) as { code: string }).code;
+import { codeOf, openTestServer, type TestServer } from "./test-server.js";
 
 const bubblewrap = await bubblewrapAvailability();
 

@@ -15,6 +15,11 @@ export interface Answer {
   readonly body: any;
 }
 
+/** The code of the error that a response carries. */
+export async function codeOf(response: Response): Promise<string> {
+  return ((await response.json()) as { code: string }).code;
+}
+
 export interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
