@@ -117,6 +117,7 @@ export async function runSandboxed(
   const { output, signal } = session;
   const interpreter = await startInterpreter();
   const recorder = recorderFor(session, script, settings, dataDir);
+  const isRecorded = recorder.isKept;
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -138,7 +139,7 @@ export async function runSandboxed(
   };
   const result = await runRecorded(interpreter, request, recorder);
   const exitCode = showResult(session, result, recorder.id);
-  await indexIfMany(output, dataDir);
+  if (isRecorded) await indexIfMany(output, dataDir);
   return exitCode;
 }
 
