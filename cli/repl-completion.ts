@@ -3,7 +3,10 @@ import type { InteractiveSession } from "../runtime/interpreter/types.js";
 import { REPL_COMMANDS } from "./repl-commands.js";
 
 /** The modules that an input can import. */
-const MODULES = ["spaces", "spaces/async", "space", "files", "files/async", "runtime", "yaml"];
+const MODULES = [
+  ...["spaces", "spaces/async", "space", "files", "files/async"],
+  ...["schedules", "schedules/async", "runtime", "yaml"],
+];
 
 const NAME = /^[A-Za-z_$][\w$]*$/;
 

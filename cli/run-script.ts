@@ -116,6 +116,7 @@ export async function runSandboxed(
   const { signal = session.signal } = settings;
   const interpreter = await startInterpreter();
   const recorder = recorderFor(session, script, settings, dataDir);
+  const isRecorded = recorder.isKept;
   const request: ScriptRequest = {
     filename: script.filename,
     source: script.source,
@@ -137,7 +138,7 @@ export async function runSandboxed(
   };
   const result = await runRecorded(interpreter, request, recorder);
   const exitCode = showResult(session, result, recorder.id, signal);
-  await indexIfMany(output, dataDir);
+  if (isRecorded) await indexIfMany(output, dataDir);
   return exitCode;
 }
 

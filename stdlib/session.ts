@@ -7,6 +7,7 @@
 import { describe, hook, loadLazy, parseJson, send } from "spaces:host";
 import files from "files";
 import runtime from "runtime";
+import schedules from "schedules";
 import space from "space";
 import spaces from "spaces";
 import yaml from "yaml";
@@ -226,7 +227,7 @@ function peek(object: object, name: string): unknown {
   return undefined;
 }
 
-const globals = { spaces, space, files, runtime, yaml };
+const globals = { spaces, space, files, schedules, runtime, yaml };
 for (const [name, value] of Object.entries(globals)) define(name, value, true, false);
 for (const name of ["_", "_error"]) define(name, undefined, true, false);
 for (const name of Object.getOwnPropertyNames(global)) {

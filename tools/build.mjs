@@ -160,7 +160,10 @@ await Promise.all([
     },
     outdir: `${out}/stdlib`,
     // A module has to be the same one for all who import it.
-    external: ["spaces:host", "spaces:entry", "spaces", "space", "files", "runtime", "yaml"],
+    external: [
+      ...["spaces:host", "spaces:entry"],
+      ...["spaces", "space", "files", "schedules", "runtime", "yaml"],
+    ],
   }),
   // Parts of the prelude that are evaluated on first use: scripts whose value is the module.
   build({

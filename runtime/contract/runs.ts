@@ -77,7 +77,7 @@ export const runSchema = z.object({
     sha256: z.string(),
   }),
   args: z.array(z.string()),
-  input: z.unknown().optional(),
+  input: z.unknown().meta({ description: "Any JSON value." }).optional(),
   actor: z.object({ id: z.string(), name: z.string() }),
   /** Where its calls went. */
   binding: z.enum(["in-process", "remote"]),

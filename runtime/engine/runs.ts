@@ -326,6 +326,11 @@ export class Runs implements AsyncDisposable {
 
 function requireRepeatable(run: Run, { local }: CallContext): void {
   const { net, env } = run.permissions;
+  if (run.trigger.kind === "repl") {
+    throw new SpacesError("UNSUPPORTED", `The run ${run.id} was a session, not a script.`, {
+      suggestion: "Read what was entered with `spaces runs show`, and put it into a script.",
+    });
+  }
   if (run.binding === "remote") {
     throw new SpacesError("UNSUPPORTED", `The calls of the run ${run.id} went to ${run.url}.`, {
       suggestion: "Run its script again with `spaces run`, with the same server.",

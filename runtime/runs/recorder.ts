@@ -55,7 +55,7 @@ export interface RecorderOptions {
   /** Absolute path of the data directory. */
   readonly dataDir: string;
   readonly limits?: RunLimits | undefined;
-  /** Told once why something could not be recorded, and each time that a script is not recorded. */
+  /** Told once why something could not be recorded. */
   readonly onTrouble: (message: string) => void;
 }
 
@@ -92,6 +92,7 @@ export class RunRecorder {
   #calls = 0;
   #lastSign = performance.now();
   #closed = false;
+  #isTold = false;
 
   private constructor(run: NewRun, options: RecorderOptions) {
     const { source, secrets = [], script, ...rest } = run;
@@ -392,9 +393,10 @@ export class RunRecorder {
   }
 
   #look(): void {
+    if (!this.#journal.exists) return;
     try {
       if (!this.signal.aborted && this.#directory.isCancelAsked(this.id)) this.cancel();
-      if (performance.now() - this.#lastSign < SIGN_MS || !this.#journal.exists) return;
+      if (performance.now() - this.#lastSign < SIGN_MS) return;
       this.#lastSign = performance.now();
       const now = new Date();
       utimesSync(this.#directory.journalOf(this.id), now, now);
@@ -405,6 +407,8 @@ export class RunRecorder {
   }
 
   #trouble(error: Error): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
     this.#onTrouble(`The run ${this.id} is not recorded in full: ${error.message}.`);
   }
 

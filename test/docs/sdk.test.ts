@@ -3,7 +3,7 @@
  * machine and against a server, print what the page says, and leave nothing behind.
  */
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -114,10 +114,16 @@ describe.each([
     if (where === "this machine") return;
     server = await openServer({ dataDir: join(home.home, "data"), driver, port: 0 });
     const { url, adminToken = "" } = server;
-    // Whoever took the local engine by mistake would find no place for it.
-    env = { ...env, SPACES_HOME: "/nonexistent", SPACES_URL: url, SPACES_TOKEN: adminToken };
+    env = {
+      ...env,
+      SPACES_HOME: join(home.home, "unused"),
+      SPACES_URL: url,
+      SPACES_TOKEN: adminToken,
+    };
   });
   afterAll(async () => {
+    // Nobody took the local engine by mistake.
+    expect(existsSync(join(home.home, "unused", "spaces.db"))).toBe(false);
     await server?.[Symbol.asyncDispose]();
     await home[Symbol.asyncDispose]();
   });

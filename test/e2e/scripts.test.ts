@@ -1,4 +1,5 @@
 /** The ready scripts of `scripts/`, run as their own comments say. */
+import { readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Docker from "dockerode";
@@ -62,9 +63,9 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
         driver,
         env: { SPACES_DEFAULT_IMAGE: cli.env.SPACES_DEFAULT_IMAGE ?? "" },
       });
-      // Whoever took the local engine by mistake would find no place for it.
+      const records = join(cli.home, "records");
       const env = {
-        SPACES_HOME: "/nonexistent",
+        SPACES_HOME: records,
         SPACES_DRIVER: undefined,
         SPACES_URL: server.url,
         SPACES_TOKEN: server.adminToken,
@@ -73,6 +74,8 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       expect(result).toMatchObject({ code: 0, stderr: "" });
       expect(result.stdout).toMatch(QUICKSTART);
       expect(await cli.json(["list"], { env })).toEqual({ items: [] });
+      // The run is recorded here; everything else was done by the server's engine.
+      expect(readdirSync(records)).toEqual(["runs", "secrets.key"]);
     });
 
     once("quickstart takes a name, and starts afresh where a killed run left a space", async () => {

@@ -128,7 +128,7 @@ export class Planner {
             // The clock was ahead when the job counted as missed: its time comes only now.
             .doUpdateSet({
               ...{ status: "pending", reason: null, ended_ms: null, notify_due_ms: null },
-              notify_status: null,
+              ...{ notify_status: null, notify_told: null },
               not_before_ms: (set) => set.ref("excluded.not_before_ms"),
               made_up: (set) => set.ref("excluded.made_up"),
             })
