@@ -112,6 +112,29 @@ describe("a notification by webhook", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
+  it("and the job itself have no secret that the script met and failed with", async () => {
+    await client.templates.apply({ source: "name: login\nfields: [{name: key, secret: true}]\n" });
+    await client.spaces.create({
+      name: "db",
+      template: "login",
+      fields: { key: "hunter2-hunter2" },
+    });
+    const source = `
+      import spaces from "spaces";
+      throw new Error("no login with " + spaces.get_field("db", "key"));
+    `;
+    await client.scripts.save({ script: "backup", source });
+    now = Date.now();
+    await add("nightly", webhook());
+    await client.schedules.run({ schedule: "nightly" });
+    await client.schedules.tick({});
+    const [message] = receiver.received;
+    expect(JSON.parse(message?.body ?? "{}").error).toMatchObject({ code: "SCRIPT_FAILED" });
+    const { items } = await client.schedules.history({ schedule: "nightly" });
+    expect(items[0]?.error?.message).toContain("no login with ***");
+    expect(message?.body + JSON.stringify(items)).not.toContain("hunter2");
+  });
+
   it("is tried again after one, five and thirty minutes, and then given up", async () => {
     const nightly = await add("nightly", webhook());
     const job = await fail(nightly);
