@@ -211,6 +211,28 @@ describe("a notification by webhook", () => {
     await delivered;
   });
 
+  it("waits for none of another owner whose receivers all hang", async () => {
+    const slow = await openReceiver();
+    slow.answer(() => undefined);
+    await test[Symbol.asyncDispose]();
+    test = await openTestHost({ webhookHosts: [receiver.host, slow.host] });
+    client = test.local;
+    await client.scripts.save({ script: "backup", source: "1", global: true });
+    const permissions = ["ExecuteScripts", "ManageSchedules"] as const;
+    const ann = await test.as(await test.addUser("ann", permissions));
+    const hanging = await addTo(ann, "slow", { webhook: { url: slow.url } });
+    for (let n = 0; n < 120; n++) await fail(hanging);
+    now += 1;
+    const quick = await add("quick", webhook());
+    await fail(quick);
+    const abort = new AbortController();
+    const delivered = notifierOf(test.host).deliverDue({ signal: abort.signal });
+    await expect.poll(() => notificationOf(quick)).toEqual({ status: "sent" });
+    abort.abort();
+    await delivered;
+    await slow[Symbol.asyncDispose]();
+  });
+
   it("is delivered once by two engines on one store", async () => {
     const other = await test.openAnother();
     const jobs: string[] = [];
