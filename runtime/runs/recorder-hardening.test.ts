@@ -55,6 +55,32 @@ async function record(): Promise<RunRecorder> {
   return recorder;
 }
 
+describe("a run of very many calls", () => {
+  it("keeps a secret out at once, also where it was printed long ago", async () => {
+    const recorder = begin();
+    recorder.output("stdout", "the key is hunt");
+    recorder.output("stderr", "elsewhere\n");
+    recorder.output("stdout", "er2-hunter2\n");
+    const call = { name: "spaces.list", json: "{}", input: {} };
+    for (let n = 0; n < 20_000; n++) await recorder.call(call, async () => undefined);
+    recorder.keepOut(["hunter2-hunter2"]);
+    const began = performance.now();
+    for (let n = 0; n < 100; n++) recorder.keepOut([`another secret, number ${n}`]);
+    // To read the journal each time would take more than a second.
+    expect(performance.now() - began).toBeLessThan(500);
+    await recorder.end({ status: "succeeded", exitCode: 0 });
+    const journal = readFileSync(new RunsDirectory(dataDir).journalOf(recorder.id), "utf8");
+    expect(journal).toContain(`the key is ${"*".repeat(4)}`);
+    expect(journal).not.toMatch(/hunt|er2-/);
+    expect(
+      journal
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).t),
+    ).toHaveLength(40_005);
+  });
+});
+
 describe("a run that cannot be recorded", () => {
   it.each(["runs", "runs/sources", "runs/kept"])(
     "goes on, and writes nothing through a link %s",

@@ -4,7 +4,7 @@
  * What cannot be recorded never keeps a script from running.
  */
 import { createHash, createHmac } from "node:crypto";
-import { rmSync, utimesSync } from "node:fs";
+import { closeSync, rmSync, utimesSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/new-id.js";
@@ -26,7 +26,7 @@ import {
 } from "./limits.js";
 import type { EndLine, JournalLine, RunHeader, StartLine } from "./lines.js";
 import { RunState } from "./run-state.js";
-import { redactHeader, scrub } from "./scrub.js";
+import { redactHeader, WrittenLines } from "./scrub.js";
 import { redactJson, secretsOfCall, suspectsOfCall } from "./secrets.js";
 
 /** Milliseconds for which the end of a run waits for calls that are being cancelled. */
@@ -76,6 +76,7 @@ export class RunRecorder {
   readonly #parent: RunRecorder | undefined;
   readonly #state: RunState;
   readonly #journal: JournalWriter;
+  readonly #lines = new WrittenLines();
   readonly #onTrouble: (message: string) => void;
   readonly #began = performance.now();
   readonly #secrets: Set<string>;
@@ -116,7 +117,7 @@ export class RunRecorder {
     this.#state = new RunState(start);
     this.#journal = new JournalWriter(this.#directory, this.id, (error) => this.#trouble(error));
     this.#keepSource(sha256, source);
-    this.#journal.append(start);
+    this.#write(start);
     this.#poll = setInterval(() => this.#look(), CANCEL_POLL_MS).unref();
     addActive(this);
   }
@@ -310,7 +311,10 @@ export class RunRecorder {
   #scrub(secrets: readonly string[]): void {
     if (!this.#journal.exists) return;
     try {
-      const start = scrub(this.#directory.openToChange(this.id), secrets);
+      const start = this.#lines.scrub(secrets, () => {
+        const fd = this.#directory.openToChange(this.id);
+        return { fd, [Symbol.dispose]: () => closeSync(fd) };
+      });
       if (start !== undefined) this.#state.start = start;
     } catch (error) {
       this.#trouble(error as Error);
@@ -353,10 +357,18 @@ export class RunRecorder {
   }
 
   #append(line: JournalLine): boolean {
-    const written = this.#journal.append(line);
+    const written = this.#write(line);
     this.#state.take(line, 0);
     for (const listener of [...this.#listeners]) listener();
     return written;
+  }
+
+  /** @returns whether it was written */
+  #write(line: JournalLine): boolean {
+    const place = this.#journal.append(line);
+    if (place === undefined) return false;
+    this.#lines.add(line, place);
+    return true;
   }
 
   #keepSource(sha256: string, source: string): void {
@@ -371,7 +383,7 @@ export class RunRecorder {
   /** Without an end on the disk the run would be taken for one that goes on. */
   #retryEnd(end: EndLine): void {
     const retry = setInterval(() => {
-      if (!this.#journal.append(end)) return;
+      if (!this.#write(end)) return;
       clearInterval(retry);
       this.#close();
     }, RETRY_END_MS).unref();
