@@ -20,6 +20,7 @@ import {
   CANCEL_POLL_MS,
   ERROR_LENGTH,
   GIVEN_BYTES,
+  MOST_SECRETS,
   RUN_LIMITS,
   type RunLimits,
   SIGN_MS,
@@ -118,6 +119,7 @@ export class RunRecorder {
     this.#journal = new JournalWriter(this.#directory, this.id, (error) => this.#trouble(error));
     this.#keepSource(sha256, source);
     this.#write(start);
+    if (this.#secrets.size > MOST_SECRETS) this.#keepNoMoreOutput();
     this.#poll = setInterval(() => this.#look(), CANCEL_POLL_MS).unref();
     addActive(this);
   }
@@ -167,6 +169,7 @@ export class RunRecorder {
     const fresh = redactable(secrets.filter((secret) => !this.#secrets.has(secret)));
     if (fresh.length === 0) return;
     for (const secret of fresh) this.#secrets.add(secret);
+    if (this.#secrets.size > MOST_SECRETS) this.#keepNoMoreOutput();
     this.#takeOut();
     this.#scrub(fresh);
     // What a script got, whoever ran it may be given with its output.
@@ -303,6 +306,7 @@ export class RunRecorder {
   }
 
   #takeOut(): void {
+    if (this.#limitsHit.has("output")) return;
     const all = [...this.#secrets, ...this.#suspects.keys()];
     this.#redactors.stdout.takeOut(all);
     this.#redactors.stderr.takeOut(all);
@@ -346,6 +350,14 @@ export class RunRecorder {
       ...{ t: "out", at, s: stream, marker: true },
       text: `\n[spaces: output beyond ${this.#limits.outputBytes} bytes was not kept]\n`,
     });
+  }
+
+  /** To look for so many secrets in each piece of output would hold up everything else. */
+  #keepNoMoreOutput(): void {
+    if (this.#limitsHit.has("output")) return;
+    this.#limitsHit.add("output");
+    const text = `\n[spaces: output was not kept any more behind ${MOST_SECRETS} secrets]\n`;
+    this.#append({ t: "out", at: this.#now(), s: "stderr", text, marker: true });
   }
 
   /** What could not be written is told where it is missed. */
