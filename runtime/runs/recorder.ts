@@ -10,25 +10,25 @@ import { SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/new-id.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Run } from "../contract/runs.js";
-import { PROCESS_IDENTITY } from "../process-identity.js";
-import { redactable, StreamRedactor } from "../redaction.js";
+import { redactable } from "../redaction.js";
 import { readOrMakeKey } from "../secret-key.js";
 import { activeRun, addActive, removeActive } from "./active.js";
 import { isMissing, RunsDirectory } from "./directory.js";
 import { JournalWriter } from "./journal-writer.js";
+import { KeptOut } from "./kept-out.js";
 import {
   CANCEL_POLL_MS,
   ERROR_LENGTH,
-  GIVEN_BYTES,
   MOST_SECRETS,
   RUN_LIMITS,
   type RunLimits,
   SIGN_MS,
 } from "./limits.js";
-import type { EndLine, JournalLine, RunHeader, StartLine } from "./lines.js";
+import type { EndLine, JournalLine, RunHeader } from "./lines.js";
 import { RunState } from "./run-state.js";
-import { redactHeader, WrittenLines } from "./scrub.js";
+import { WrittenLines } from "./scrub.js";
 import { redactJson, secretsOfCall, suspectsOfCall } from "./secrets.js";
+import { startLine } from "./start-line.js";
 
 /** Milliseconds for which the end of a run waits for calls that are being cancelled. */
 const SETTLE_MS = 2_000;
@@ -80,9 +80,7 @@ export class RunRecorder {
   readonly #lines = new WrittenLines();
   readonly #onTrouble: (message: string) => void;
   readonly #began = performance.now();
-  readonly #secrets: Set<string>;
-  readonly #suspects = new Map<string, number>();
-  readonly #redactors: Readonly<Record<Stream, StreamRedactor>>;
+  readonly #keptOut: KeptOut;
   readonly #abort = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #poll: NodeJS.Timeout;
@@ -104,22 +102,18 @@ export class RunRecorder {
     this.#directory = new RunsDirectory(options.dataDir);
     const { parent } = rest.trigger;
     this.#parent = parent === undefined ? undefined : activeRun(this.dataDir, parent);
-    this.#secrets = new Set([...secrets, ...(this.#parent?.secrets ?? [])]);
-    this.#redactors = {
-      stdout: new StreamRedactor([...this.#secrets]),
-      stderr: new StreamRedactor([...this.#secrets]),
-    };
+    this.#keptOut = new KeptOut([...secrets, ...(this.#parent?.secrets ?? [])]);
     const sha256 = createHash("sha256").update(source).digest("hex");
     const startedAt = new Date().toISOString();
     const header = { id: this.id, ...rest, script: { ...script, sha256 }, startedAt };
     // As a reader of the journal finds it: without what is undefined.
     const asRead = JSON.parse(JSON.stringify(header)) as RunHeader;
-    const start = startLine(asRead, redactable([...this.#secrets]));
+    const start = startLine(asRead, redactable(this.secrets));
     this.#state = new RunState(start);
     this.#journal = new JournalWriter(this.#directory, this.id, (error) => this.#trouble(error));
     this.#keepSource(sha256, source);
     this.#write(start);
-    if (this.#secrets.size > MOST_SECRETS) this.#keepNoMoreOutput();
+    if (this.#keptOut.isTooMuch) this.#keepNoMoreOutput();
     this.#poll = setInterval(() => this.#look(), CANCEL_POLL_MS).unref();
     addActive(this);
   }
@@ -145,7 +139,7 @@ export class RunRecorder {
 
   /** The values that are kept out of the record. */
   get secrets(): readonly string[] {
-    return [...this.#secrets];
+    return this.#keptOut.secrets;
   }
 
   /** Whether there is a journal to read. */
@@ -166,11 +160,9 @@ export class RunRecorder {
 
   /** Keeps values out of the record, also where they have been recorded already. */
   keepOut(secrets: readonly string[]): void {
-    const fresh = redactable(secrets.filter((secret) => !this.#secrets.has(secret)));
+    const fresh = this.#keptOut.add(secrets);
     if (fresh.length === 0) return;
-    for (const secret of fresh) this.#secrets.add(secret);
-    if (this.#secrets.size > MOST_SECRETS) this.#keepNoMoreOutput();
-    this.#takeOut();
+    if (this.#keptOut.isTooMuch) this.#keepNoMoreOutput();
     this.#scrub(fresh);
     // What a script got, whoever ran it may be given with its output.
     this.#parent?.keepOut(fresh);
@@ -179,7 +171,7 @@ export class RunRecorder {
   /** Records a piece of output. */
   output(stream: Stream, text: string): void {
     if (this.#closed || this.#limitsHit.has("output")) return;
-    this.#writeOutput(stream, this.#redactors[stream].push(Buffer.from(text)));
+    this.#writeOutput(stream, this.#keptOut.push(stream, text));
   }
 
   /** Records where the calls go, for who does not know it at the start. */
@@ -239,7 +231,7 @@ export class RunRecorder {
       ]);
     }
     for (const stream of ["stdout", "stderr"] as const) {
-      this.#writeOutput(stream, this.#redactors[stream].flush());
+      this.#writeOutput(stream, this.#keptOut.flush(stream));
     }
     for (const limit of limitsHit) this.#limitsHit.add(limit);
     this.#tellMissing();
@@ -274,8 +266,7 @@ export class RunRecorder {
         this.#key === undefined ? await this.#firstDigest(json) : digestOf(this.#key, json);
       this.#append({ t: "call", at: this.#now(), seq, procedure, input: digest });
     } else this.#limitsHit.add("calls");
-    const suspects = suspectsOfCall(procedure, input);
-    this.#suspect(suspects, 1);
+    const isSettled = this.#keptOut.suspect(suspectsOfCall(procedure, input));
     const startedAt = performance.now();
     let outcome = "ok";
     try {
@@ -286,30 +277,12 @@ export class RunRecorder {
       outcome = SpacesError.isInstance(error) ? error.code : "INTERNAL";
       throw error;
     } finally {
-      this.#suspect(suspects, -1);
+      isSettled();
       if (isKept && !this.#closed) {
         const ms = rounded(performance.now() - startedAt);
         this.#append({ t: "done", at: this.#now(), seq, outcome, ms });
       }
     }
-  }
-
-  /** Also keeps out what may turn out to be secret when the call that carries it is done. */
-  #suspect(values: readonly string[], change: 1 | -1): void {
-    if (values.length === 0) return;
-    for (const value of values) {
-      const count = (this.#suspects.get(value) ?? 0) + change;
-      if (count > 0) this.#suspects.set(value, count);
-      else this.#suspects.delete(value);
-    }
-    this.#takeOut();
-  }
-
-  #takeOut(): void {
-    if (this.#limitsHit.has("output")) return;
-    const all = [...this.#secrets, ...this.#suspects.keys()];
-    this.#redactors.stdout.takeOut(all);
-    this.#redactors.stderr.takeOut(all);
   }
 
   #scrub(secrets: readonly string[]): void {
@@ -438,7 +411,7 @@ export class RunRecorder {
 
   /** An error as a record keeps it. */
   #kept(error: NonNullable<Run["error"]>): NonNullable<Run["error"]> {
-    const { details, message, ...rest } = redactJson(error, [...this.#secrets]);
+    const { details, message, ...rest } = redactJson(error, this.secrets);
     const isShort = details !== undefined && JSON.stringify(details).length <= ERROR_LENGTH;
     return {
       ...rest,
@@ -450,25 +423,6 @@ export class RunRecorder {
   #now(): number {
     return rounded(performance.now() - this.#began);
   }
-}
-
-/** The first line: without secrets, and without what is too long to be kept. */
-function startLine(given: RunHeader, secrets: readonly string[]): StartLine {
-  const { input, ...rest } = redactHeader(given, secrets);
-  const keepsArgs = sizeOf(rest.args) <= GIVEN_BYTES;
-  const keepsInput = sizeOf(input) <= GIVEN_BYTES;
-  const run = {
-    ...rest,
-    args: keepsArgs ? rest.args : [],
-    ...(input === undefined || !keepsInput ? {} : { input }),
-  };
-  const isAltered =
-    JSON.stringify([run.args, run.input]) !== JSON.stringify([given.args, given.input]);
-  return { t: "start", v: 1, holder: PROCESS_IDENTITY, altered: isAltered ? 1 : 0, run };
-}
-
-function sizeOf(value: unknown): number {
-  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
 }
 
 function digestOf(key: Buffer, json: string): string {

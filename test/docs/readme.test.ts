@@ -1,6 +1,7 @@
 /** The documents tell the truth: their scripts run, their templates apply, their links lead somewhere. */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,14 +43,16 @@ const scripts = inLanguage("ts", "js").filter((block) =>
 const commands = inLanguage("sh", "bash").flatMap((block) =>
   block.text.split("\n").flatMap((line) => {
     const [command = ""] = line.split(/\s+#/);
-    const words = command.trim().split(/\s+/);
+    const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(
+      ([, quoted, bare]) => quoted ?? bare ?? "",
+    );
     return words[0] === "spaces" ? [{ page: block.page, words: words.slice(1) }] : [];
   }),
 );
 
 /** Commands whose first word is a name for several. */
 const GROUPS = new Set(
-  "config fields files ports roles schedules scripts templates tokens users".split(" "),
+  "config fields files ports roles runs schedules scripts templates tokens users".split(" "),
 );
 
 let cli: CliHome;
@@ -126,6 +129,7 @@ describe("the commands in the documents", () => {
     // What is meant for Docker is tried on the driver that is everywhere.
     const portable = template?.text.replace(/^(driver|image|network|resources):.*\n/gm, "") ?? "";
     await cli.write("web.yaml", portable.replace(/^setup:.*$/m, ""));
+    await cp(join(ROOT, "scripts"), join(cwd, "scripts"), { recursive: true });
     const failed: string[] = [];
     // Terminals, background processes and ports need another driver, servers a port that is free;
     // all have tests of their own.

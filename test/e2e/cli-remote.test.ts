@@ -131,7 +131,8 @@ describe.each(DRIVERS)("the command line and a server on $driver", ({ driver, us
       const withDriver = await home.run(["run", script, "--driver", "virtual"], { env });
       expect(withDriver.code).not.toBe(0);
       expect(withDriver.stderr).toContain("UNSUPPORTED");
-      expect(existsSync(join(home.home, "data"))).toBe(false);
+      // The run is recorded here; no engine was opened.
+      expect(existsSync(join(home.home, "data", "spaces.db"))).toBe(false);
     });
 
     it("refuses a wrong token, and says what to do", async () => {

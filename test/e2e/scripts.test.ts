@@ -158,11 +158,14 @@ describe.each(await drivers())("ready scripts on $driver", ({ driver, available 
       ["stop-idle", "minutes"],
       ["prune", "days"],
     ])("%s refuses what is no number of %s", async (script, unit) => {
-      for (const given of ["soon", "-1", "NaN"]) {
+      for (const given of ["soon", "NaN"]) {
         const result = await cli.run(["run", `scripts/${script}.ts`, "--", given]);
         expect(result).toMatchObject({ code: 2, stdout: "" });
         expect(result.stderr).toContain(`"${given}" is not a number of ${unit}. Usage: ${script}`);
       }
+      const negative = await cli.run(["run", `scripts/${script}.ts`, "--", `--${unit}`, "-1"]);
+      expect(negative).toMatchObject({ code: 2, stdout: "" });
+      expect(negative.stderr).toContain("INVALID_INPUT");
     });
   });
 });
