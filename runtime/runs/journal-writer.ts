@@ -1,7 +1,13 @@
 /** Appends lines to the journal of a run, whatever becomes of the disk meanwhile. */
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, writeSync } from "node:fs";
 import type { RunsDirectory } from "./directory.js";
 import type { JournalLine } from "./lines.js";
+
+/** Where in the journal a line is, without its newline; in bytes. */
+export interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
 
 export class JournalWriter {
   readonly #onTrouble: (error: Error) => void;
@@ -29,21 +35,23 @@ export class JournalWriter {
     return this.#fd !== undefined;
   }
 
-  /** Appends a line. @returns whether it was written */
-  append(line: JournalLine): boolean {
-    if (this.#fd === undefined) return false;
-    const bytes = Buffer.from(`${this.#torn ? "\n" : ""}${JSON.stringify(line)}\n`);
+  /** Appends a line. @returns where it is; undefined where it could not be written */
+  append(line: JournalLine): Place | undefined {
+    if (this.#fd === undefined) return undefined;
+    const json = JSON.stringify(line);
+    const bytes = Buffer.from(`${this.#torn ? "\n" : ""}${json}\n`);
     let done = 0;
     try {
       while (done < bytes.length) done += writeSync(this.#fd, bytes, done);
       this.#torn = false;
-      return true;
+      const length = Buffer.byteLength(json);
+      return { offset: fstatSync(this.#fd).size - length - 1, length };
     } catch (error) {
       // Of a full disk: a part may have been written, and there may be room again later.
       this.#torn ||= done > 0;
       this.missing += 1;
       if (this.missing === 1) this.#onTrouble(error as Error);
-      return false;
+      return undefined;
     }
   }
 

@@ -1,5 +1,6 @@
 /** What is kept out of the record of a run: values that are secret, and such as may turn out to be. */
 import { redactable, StreamRedactor } from "../redaction.js";
+import { MOST_SECRETS } from "./limits.js";
 
 type Stream = "stdout" | "stderr";
 
@@ -20,6 +21,11 @@ export class KeptOut {
   /** All that are known to be secret. */
   get secrets(): readonly string[] {
     return [...this.#secrets];
+  }
+
+  /** Whether there are more than are looked for: no output may be recorded any more. */
+  get isTooMuch(): boolean {
+    return this.#secrets.size > MOST_SECRETS;
   }
 
   /** Takes in further secrets. @returns those that were not known, as they are looked for */
@@ -60,6 +66,7 @@ export class KeptOut {
   }
 
   #takeOut(): void {
+    if (this.isTooMuch) return;
     const all = [...this.#secrets, ...this.#suspects.keys()];
     this.#redactors.stdout.takeOut(all);
     this.#redactors.stderr.takeOut(all);

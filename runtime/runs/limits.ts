@@ -30,6 +30,8 @@ export const LINE_BYTES = 4 * MIB;
 export const GIVEN_BYTES = 512 * KIB;
 /** Characters of an error's message, and of its details as JSON, that a record keeps. */
 export const ERROR_LENGTH = 64 * KIB;
+/** Secrets that are looked for in the output of a run; beyond it no further output is kept. */
+export const MOST_SECRETS = 1_000;
 /** Milliseconds between two looks whether somebody wants a run cancelled. */
 export const CANCEL_POLL_MS = 100;
 /** Milliseconds between two signs of life of a run that prints nothing. */

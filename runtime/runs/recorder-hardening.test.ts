@@ -55,6 +55,54 @@ async function record(): Promise<RunRecorder> {
   return recorder;
 }
 
+describe("a run of very many secrets", () => {
+  it("keeps no output behind them, and takes them out of what was printed before", async () => {
+    const recorder = begin();
+    recorder.output("stdout", "the last is secret-4999\n");
+    const began = performance.now();
+    for (let n = 0; n < 5_000; n++) {
+      const input = { space: "a", field: "key", value: `secret-${n}` };
+      const call = { name: "fields.set", json: JSON.stringify(input), input };
+      await recorder.call(call, async () => ({ secret: true }));
+    }
+    // To look for all of them after each call would take half a minute.
+    expect(performance.now() - began).toBeLessThan(10_000);
+    recorder.output("stdout", "not kept\n");
+    const error = { code: "SCRIPT_FAILED", message: "secret-4998 is not right" };
+    const run = await recorder.end({ status: "failed", exitCode: 1, error });
+    expect(run).toMatchObject({ limitsHit: ["output"], calls: 5_000 });
+    const journal = readFileSync(new RunsDirectory(dataDir).journalOf(recorder.id), "utf8");
+    expect(journal).toContain("output was not kept any more behind 1000 secrets");
+    expect(journal).not.toMatch(/secret-4|not kept\\n/);
+  });
+});
+
+describe("a run of very many calls", () => {
+  it("keeps a secret out at once, also where it was printed long ago", async () => {
+    const recorder = begin();
+    recorder.output("stdout", "the key is hunt");
+    recorder.output("stderr", "elsewhere\n");
+    recorder.output("stdout", "er2-hunter2\n");
+    const call = { name: "spaces.list", json: "{}", input: {} };
+    for (let n = 0; n < 20_000; n++) await recorder.call(call, async () => undefined);
+    recorder.keepOut(["hunter2-hunter2"]);
+    const began = performance.now();
+    for (let n = 0; n < 100; n++) recorder.keepOut([`another secret, number ${n}`]);
+    // To read the journal each time would take more than a second.
+    expect(performance.now() - began).toBeLessThan(500);
+    await recorder.end({ status: "succeeded", exitCode: 0 });
+    const journal = readFileSync(new RunsDirectory(dataDir).journalOf(recorder.id), "utf8");
+    expect(journal).toContain(`the key is ${"*".repeat(4)}`);
+    expect(journal).not.toMatch(/hunt|er2-/);
+    expect(
+      journal
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).t),
+    ).toHaveLength(40_005);
+  });
+});
+
 describe("a run that cannot be recorded", () => {
   it.each(["runs", "runs/sources", "runs/kept"])(
     "goes on, and writes nothing through a link %s",

@@ -4,7 +4,7 @@
  * What cannot be recorded never keeps a script from running.
  */
 import { createHash, createHmac } from "node:crypto";
-import { rmSync, utimesSync } from "node:fs";
+import { closeSync, rmSync, utimesSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { SpacesError } from "../contract/errors.js";
 import { newId } from "../contract/new-id.js";
@@ -16,10 +16,17 @@ import { activeRun, addActive, removeActive } from "./active.js";
 import { isMissing, RunsDirectory } from "./directory.js";
 import { JournalWriter } from "./journal-writer.js";
 import { KeptOut } from "./kept-out.js";
-import { CANCEL_POLL_MS, ERROR_LENGTH, RUN_LIMITS, type RunLimits, SIGN_MS } from "./limits.js";
+import {
+  CANCEL_POLL_MS,
+  ERROR_LENGTH,
+  MOST_SECRETS,
+  RUN_LIMITS,
+  type RunLimits,
+  SIGN_MS,
+} from "./limits.js";
 import type { EndLine, JournalLine, RunHeader } from "./lines.js";
 import { RunState } from "./run-state.js";
-import { scrub } from "./scrub.js";
+import { WrittenLines } from "./scrub.js";
 import { redactJson, secretsOfCall, suspectsOfCall } from "./secrets.js";
 import { startLine } from "./start-line.js";
 
@@ -70,6 +77,7 @@ export class RunRecorder {
   readonly #parent: RunRecorder | undefined;
   readonly #state: RunState;
   readonly #journal: JournalWriter;
+  readonly #lines = new WrittenLines();
   readonly #onTrouble: (message: string) => void;
   readonly #began = performance.now();
   readonly #keptOut: KeptOut;
@@ -104,7 +112,8 @@ export class RunRecorder {
     this.#state = new RunState(start);
     this.#journal = new JournalWriter(this.#directory, this.id, (error) => this.#trouble(error));
     this.#keepSource(sha256, source);
-    this.#journal.append(start);
+    this.#write(start);
+    if (this.#keptOut.isTooMuch) this.#keepNoMoreOutput();
     this.#poll = setInterval(() => this.#look(), CANCEL_POLL_MS).unref();
     addActive(this);
   }
@@ -153,6 +162,7 @@ export class RunRecorder {
   keepOut(secrets: readonly string[]): void {
     const fresh = this.#keptOut.add(secrets);
     if (fresh.length === 0) return;
+    if (this.#keptOut.isTooMuch) this.#keepNoMoreOutput();
     this.#scrub(fresh);
     // What a script got, whoever ran it may be given with its output.
     this.#parent?.keepOut(fresh);
@@ -278,7 +288,10 @@ export class RunRecorder {
   #scrub(secrets: readonly string[]): void {
     if (!this.#journal.exists) return;
     try {
-      const start = scrub(this.#directory.openToChange(this.id), secrets);
+      const start = this.#lines.scrub(secrets, () => {
+        const fd = this.#directory.openToChange(this.id);
+        return { fd, [Symbol.dispose]: () => closeSync(fd) };
+      });
       if (start !== undefined) this.#state.start = start;
     } catch (error) {
       this.#trouble(error as Error);
@@ -312,6 +325,14 @@ export class RunRecorder {
     });
   }
 
+  /** To look for so many secrets in each piece of output would hold up everything else. */
+  #keepNoMoreOutput(): void {
+    if (this.#limitsHit.has("output")) return;
+    this.#limitsHit.add("output");
+    const text = `\n[spaces: output was not kept any more behind ${MOST_SECRETS} secrets]\n`;
+    this.#append({ t: "out", at: this.#now(), s: "stderr", text, marker: true });
+  }
+
   /** What could not be written is told where it is missed. */
   #tellMissing(): void {
     const { missing } = this.#journal;
@@ -321,10 +342,18 @@ export class RunRecorder {
   }
 
   #append(line: JournalLine): boolean {
-    const written = this.#journal.append(line);
+    const written = this.#write(line);
     this.#state.take(line, 0);
     for (const listener of [...this.#listeners]) listener();
     return written;
+  }
+
+  /** @returns whether it was written */
+  #write(line: JournalLine): boolean {
+    const place = this.#journal.append(line);
+    if (place === undefined) return false;
+    this.#lines.add(line, place);
+    return true;
   }
 
   #keepSource(sha256: string, source: string): void {
@@ -339,7 +368,7 @@ export class RunRecorder {
   /** Without an end on the disk the run would be taken for one that goes on. */
   #retryEnd(end: EndLine): void {
     const retry = setInterval(() => {
-      if (!this.#journal.append(end)) return;
+      if (!this.#write(end)) return;
       clearInterval(retry);
       this.#close();
     }, RETRY_END_MS).unref();

@@ -62,7 +62,7 @@ export async function measure({ stage, quick }) {
 /** A script that has ended when it has begun: what is left is the scheduler's own. */
 async function startNothing() {
   const result = { exitCode: 0, output: "", truncated: false, durationMs: 0, run: "run_0" };
-  return { recorder: { id: "run_0" }, ended: Promise.resolve(result) };
+  return { recorder: { id: "run_0", run: {} }, ended: Promise.resolve(result) };
 }
 
 async function addSchedules(store) {

@@ -1,6 +1,7 @@
 /** An attempt of a job that this process has claimed: from there to how it ended. */
 import { SpacesError } from "../../contract/errors.js";
 import type { Actor, Permission } from "../../contract/permissions.js";
+import type { Run } from "../../contract/runs.js";
 import type { JobStatus } from "../../contract/schedules.js";
 import type { ScriptRun } from "../../contract/scripts.js";
 import type { CallContext, EngineParts, ScriptRunOptions } from "../context.js";
@@ -29,7 +30,10 @@ export interface ScriptStarts {
       readonly grant?: readonly Permission[] | undefined;
     },
     options: ScriptRunOptions,
-  ): Promise<{ readonly recorder: { readonly id: string }; readonly ended: Promise<ScriptRun> }>;
+  ): Promise<{
+    readonly recorder: { readonly id: string; readonly run: Pick<Run, "error"> };
+    readonly ended: Promise<ScriptRun>;
+  }>;
 }
 
 interface AttemptParts {
@@ -140,7 +144,10 @@ export class Attempt {
       },
     );
     await Promise.all([ended.catch(() => undefined), this.#noteRun(recorder.id)]);
-    return await ended;
+    const { error: _, ...ending } = await ended;
+    // The record's error has no secrets: the job's is kept too, and sent to who is notified.
+    const { error } = recorder.run;
+    return error === undefined ? ending : { ...ending, error };
   }
 
   /** So that the run is known also of a job whose process dies. */

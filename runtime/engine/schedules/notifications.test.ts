@@ -112,6 +112,29 @@ describe("a notification by webhook", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
+  it("and the job itself have no secret that the script met and failed with", async () => {
+    await client.templates.apply({ source: "name: login\nfields: [{name: key, secret: true}]\n" });
+    await client.spaces.create({
+      name: "db",
+      template: "login",
+      fields: { key: "hunter2-hunter2" },
+    });
+    const source = `
+      import spaces from "spaces";
+      throw new Error("no login with " + spaces.get_field("db", "key"));
+    `;
+    await client.scripts.save({ script: "backup", source });
+    now = Date.now();
+    await add("nightly", webhook());
+    await client.schedules.run({ schedule: "nightly" });
+    await client.schedules.tick({});
+    const [message] = receiver.received;
+    expect(JSON.parse(message?.body ?? "{}").error).toMatchObject({ code: "SCRIPT_FAILED" });
+    const { items } = await client.schedules.history({ schedule: "nightly" });
+    expect(items[0]?.error?.message).toContain("no login with ***");
+    expect(message?.body + JSON.stringify(items)).not.toContain("hunter2");
+  });
+
   it("is tried again after one, five and thirty minutes, and then given up", async () => {
     const nightly = await add("nightly", webhook());
     const job = await fail(nightly);
@@ -186,6 +209,28 @@ describe("a notification by webhook", () => {
     await expect.poll(() => notificationOf(quick)).toEqual({ status: "sent" });
     await slow[Symbol.asyncDispose]();
     await delivered;
+  });
+
+  it("waits for none of another owner whose receivers all hang", async () => {
+    const slow = await openReceiver();
+    slow.answer(() => undefined);
+    await test[Symbol.asyncDispose]();
+    test = await openTestHost({ webhookHosts: [receiver.host, slow.host] });
+    client = test.local;
+    await client.scripts.save({ script: "backup", source: "1", global: true });
+    const permissions = ["ExecuteScripts", "ManageSchedules"] as const;
+    const ann = await test.as(await test.addUser("ann", permissions));
+    const hanging = await addTo(ann, "slow", { webhook: { url: slow.url } });
+    for (let n = 0; n < 120; n++) await fail(hanging);
+    now += 1;
+    const quick = await add("quick", webhook());
+    await fail(quick);
+    const abort = new AbortController();
+    const delivered = notifierOf(test.host).deliverDue({ signal: abort.signal });
+    await expect.poll(() => notificationOf(quick)).toEqual({ status: "sent" });
+    abort.abort();
+    await delivered;
+    await slow[Symbol.asyncDispose]();
   });
 
   it("is delivered once by two engines on one store", async () => {

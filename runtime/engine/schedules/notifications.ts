@@ -26,6 +26,8 @@ const CLAIM_MS = 120_000;
 /** Most that are taken at once, and most that are delivered side by side. */
 const BATCH = 100;
 const WIDTH = 8;
+/** Of these, most that one owner can have, so that receivers of one that hang leave room for others. */
+const WIDTH_OF_ONE_OWNER = 6;
 
 type Channel = "webhook" | "command";
 
@@ -34,6 +36,9 @@ interface NotificationsOptions {
   /** The system's resolver when absent. */
   readonly resolve?: Resolve | undefined;
 }
+
+/** A notification that is due, and whose it is. */
+type Due = JobRow & { readonly owner: string };
 
 /** One notification as it was claimed. */
 interface Claim {
@@ -50,7 +55,7 @@ export class Notifications implements Notifier {
   readonly #processes: Processes;
   readonly #clock: Clock;
   readonly #resolve: Resolve | undefined;
-  #underWay = 0;
+  readonly #underWay: Due[] = [];
 
   constructor(parts: EngineParts, processes: Processes, options: NotificationsOptions = {}) {
     this.#parts = parts;
@@ -65,39 +70,63 @@ export class Notifications implements Notifier {
    * @param options the signal ends what is under way; it is due again at once then
    */
   async deliverDue({ owner, signal }: DeliverOptions = {}): Promise<void> {
-    const room = WIDTH - this.#underWay;
-    if (room <= 0) return;
+    if (this.#underWay.length >= WIDTH) return;
     const due = await this.#due(owner);
     const failures: unknown[] = [];
     const worker = async (): Promise<void> => {
-      for (let job = due.shift(); job !== undefined; job = due.shift()) {
+      for (let job = this.#next(due); job !== undefined; job = this.#next(due)) {
         if (signal?.aborted === true) return;
-        this.#underWay += 1;
+        this.#underWay.push(job);
         try {
           await this.#take(job, signal);
         } catch (error) {
           failures.push(error);
         } finally {
-          this.#underWay -= 1;
+          this.#underWay.splice(this.#underWay.indexOf(job), 1);
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(room, due.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(WIDTH, due.length) }, worker));
     if (failures.length > 0) throw failures[0];
   }
 
-  async #due(owner: string | undefined): Promise<JobRow[]> {
-    const { store } = this.#parts;
-    let query = store
-      .selectFrom("jobs")
-      .selectAll()
-      .where("notify_status", "=", "pending")
-      .where("notify_due_ms", "<=", this.#clock.now());
-    if (owner !== undefined) {
-      const own = store.selectFrom("schedules").select("id").where("owner", "=", owner);
-      query = query.where("schedule_id", "in", own);
-    }
-    return await query.orderBy("notify_due_ms").limit(BATCH).execute();
+  /** What is due, in an order in which every owner has its turn. */
+  async #due(owner: string | undefined): Promise<Due[]> {
+    const now = this.#clock.now();
+    return await this.#parts.store
+      .with("due", (db) => {
+        const query = db
+          .selectFrom("jobs")
+          .innerJoin("schedules", "schedules.id", "jobs.schedule_id")
+          .where("notify_status", "=", "pending")
+          .where("notify_due_ms", "<=", now)
+          .select(["jobs.id", "schedules.owner"])
+          .select((select) =>
+            select.fn
+              .agg<number>("row_number")
+              .over((over) => over.partitionBy("schedules.owner").orderBy("notify_due_ms"))
+              .as("turn"),
+          );
+        return owner === undefined ? query : query.where("schedules.owner", "=", owner);
+      })
+      .selectFrom("due")
+      .innerJoin("jobs", "jobs.id", "due.id")
+      .selectAll("jobs")
+      .select("due.owner")
+      .orderBy("due.turn")
+      .orderBy("notify_due_ms")
+      .limit(BATCH)
+      .execute();
+  }
+
+  /** Takes out the next one for which there is room, and whose owner has room left. */
+  #next(due: Due[]): Due | undefined {
+    if (this.#underWay.length >= WIDTH) return undefined;
+    const index = due.findIndex(
+      (job) =>
+        this.#underWay.filter(({ owner }) => owner === job.owner).length < WIDTH_OF_ONE_OWNER,
+    );
+    return index === -1 ? undefined : due.splice(index, 1)[0];
   }
 
   async #take(job: JobRow, signal: AbortSignal | undefined): Promise<void> {

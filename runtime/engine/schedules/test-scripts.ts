@@ -33,8 +33,10 @@ export class TestScripts implements ScriptStarts {
     const ended = new Promise<ScriptRun>((resolve) => {
       settle = resolve;
     });
+    const recorder: { readonly id: string; run: Pick<ScriptRun, "error"> } = { id: run, run: {} };
     const finish = (result: Pick<ScriptRun, "exitCode" | "error">): void => {
       this.running.delete(script);
+      recorder.run = result;
       settle?.({ output: "", truncated: false, durationMs: 0, run, ...result });
     };
     const script: StartedScript = {
@@ -46,6 +48,6 @@ export class TestScripts implements ScriptStarts {
     options.signal?.addEventListener("abort", cancel, { once: true });
     this.running.add(script);
     this.#onStart(script);
-    return { recorder: { id: run }, ended };
+    return { recorder, ended };
   }
 }
