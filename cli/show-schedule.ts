@@ -104,7 +104,7 @@ export function jobTable(jobs: readonly Job[], output: Output): string {
   return table(
     ["DUE", "STATUS", "TRIGGER", "ATTEMPTS", "LAG", "TOOK", "RUN", "WHY"],
     jobs.map((job) => [
-      job.dueAt,
+      ago(job.dueAt),
       job.status,
       job.trigger,
       `${job.attempts}`,
