@@ -219,6 +219,7 @@ function defineHistory(schedules: Command, session: Session): void {
 function defineRemove(schedules: Command, session: Session): void {
   const remove = schedules
     .command("remove")
+    .alias("delete")
     .description("Remove schedules with their history; jobs that run are cancelled.")
     .argument("<schedule...>", "names")
     .option("--dry-run", "show what would be removed, and remove nothing")
