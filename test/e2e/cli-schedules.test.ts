@@ -280,6 +280,20 @@ describe("spaces schedules run, tick and history", () => {
     expect((await home.run(["schedules", "list"])).stdout).toMatch(/^failing .* failing \(2\)$/m);
   });
 
+  it("tells with which exit code a job failed, and where its output is", async () => {
+    const script = await home.write("leaves.ts", 'import { exit } from "runtime"; exit(3);');
+    await home.json(["scripts", "save", script]);
+    await home.json(["schedules", "add", "leaving", "--cron", "@yearly", "--script", "leaves"]);
+    const waited = await home.run(["schedules", "run", "leaving", "--wait"]);
+    expect(waited.code).toBe(1);
+    expect(waited.stderr).toMatch(
+      /^leaving: failed after [^:]*: exit code 3\nLook at `spaces runs logs run_\w{20}`\.\n$/,
+    );
+    const shown = await home.run(["schedules", "history", "leaving"]);
+    expect(shown.stdout).toMatch(/^(?:just now|.* ago) +failed .* exit code 3$/m);
+    await home.run(["schedules", "remove", "leaving"]);
+  });
+
   it("waits for further attempts, and shows each", async () => {
     await add("retried", "--paused", "--script", "broken", "--retries", "1", "--retry-delay", "0");
     const followed = await home.run(["schedules", "run", "retried", "--follow"]);
