@@ -102,7 +102,7 @@ describe("spaces schedules add", () => {
     [["x", ...least, "--grant", "Everything"], "The permissions are"],
     [["x", ...least, "--notify-url", "ftp://example.org"], "must be an http or https URL"],
     [["x", ...least, "--notify-secret-env", "NOWHERE"], "NOWHERE"],
-    [["x", ...least, "--notify-secret-file", "/nonexistent"], "There is no file"],
+    [["x", ...least, "--notify-secret-file", "nowhere/secret.txt"], "There is no file"],
     [["x", ...least, "--notify-secret-file", "package.json"], "needs --notify-url"],
     [["x", ...least, "--notify-command", "true"], "needs a space"],
     [["x", ...least, "--notify-space", "db"], "needs --notify-command"],
