@@ -70,7 +70,9 @@ async function candidatesAt(
   client: () => Promise<Client>,
 ): Promise<string[]> {
   if (owner !== undefined) {
-    return owner.argChoices ?? (await named(owner.attributeName(), client));
+    const name = owner.attributeName();
+    if (name === "script") return await runnable(client);
+    return owner.argChoices ?? (await named(name, client));
   }
   if (last.startsWith("-") && !literal) {
     return optionsOf(command).map((option) =>
@@ -97,7 +99,8 @@ async function candidatesAt(
     if (["archive", "extract"].includes(command.name())) return await placesAt(last, client);
     return space === undefined ? [] : await filesOf(space, last, client);
   }
-  const names = await named(argument.name(), client);
+  const runs = argument.name() === "script" && command.name() === "run";
+  const names = runs ? await runnable(client) : await named(argument.name(), client);
   return argument.name() === "script" && takesFiles(command) ? [...names, FILES] : names;
 }
 
@@ -164,6 +167,14 @@ async function named(name: string, client: () => Promise<Client>): Promise<strin
     default:
       return [];
   }
+}
+
+/** Stored scripts that can be run: libs are only imported. */
+async function runnable(client: () => Promise<Client>): Promise<string[]> {
+  const { items } = await (await client()).scripts.list({});
+  return items.flatMap(({ name, description, kind }) =>
+    kind === "lib" ? [] : [line(name, description)],
+  );
 }
 
 async function processesOf(space: string, client: () => Promise<Client>): Promise<string[]> {

@@ -1,8 +1,11 @@
 /** Turns whatever a command failed with into an error of the registry, and shows it to people. */
 import { isErrorCode, SpacesError } from "../runtime/contract/errors.js";
+import type { Run } from "../runtime/contract/runs.js";
 import type { ScriptError } from "../runtime/interpreter/types.js";
 import type { Output } from "./output.js";
 import { printable, printableLines } from "./text.js";
+
+type RunError = NonNullable<Run["error"]>;
 
 /** The error of the registry that this failure is; `INTERNAL` for what we did not foresee. */
 export function toSpacesError(failure: unknown): SpacesError {
@@ -37,21 +40,46 @@ export function showStack(output: Output, error: SpacesError): void {
 /** Reports what a script died of: position, message, code frame, stack and hint. */
 export function reportScriptError(output: Output, error: ScriptError): void {
   const inner = error.error;
-  const { position } = error;
-  const where =
-    position === undefined
-      ? ""
-      : `${printable(position.file)}:${position.line}:${position.column}: `;
-  const name = error.code === "SCRIPT_FAILED" && error.name !== "" ? `${error.name}: ` : "";
-  let text = headline(output, where + printableLines(name + error.message), codeOf(error));
+  let text = headline(output, messageOf(error), codeOf(error));
   if (error.frame !== undefined) text += `${printableLines(error.frame)}\n`;
-  text += commandOutput(error.error?.details);
+  text += commandOutput(inner?.details);
   const calls = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   for (const line of calls) text += `${output.style("stderr", "dim", printableLines(line))}\n`;
   for (let cause = error.cause; cause !== undefined; cause = cause.cause) {
     text += `caused by: ${printableLines(`${cause.name}: ${cause.message}`)}\n`;
   }
   output.error(text + hint(output, inner?.suggestion));
+}
+
+/** What a script died of, as text without colours: position, message and code frame. */
+export function describeScriptError(error: ScriptError): string {
+  const frame = error.frame === undefined ? "" : `${printableLines(error.frame)}\n`;
+  return `${messageOf(error)} [${codeOf(error)}]\n${frame}${commandOutput(error.error?.details)}`;
+}
+
+/** The error of a recorded run as the sandbox told it; records keep no stacks. */
+export function recordedError({ code, message, details = {} }: RunError): ScriptError {
+  const { position, frame, error } = details as Pick<ScriptError, "position" | "frame" | "error">;
+  const isOurs = isErrorCode(code) && code !== "SCRIPT_FAILED";
+  return {
+    name: "",
+    message: isOurs ? (error?.message ?? message) : message,
+    code: isErrorCode(code) ? code : "SCRIPT_FAILED",
+    error,
+    position,
+    frame,
+  };
+}
+
+function messageOf({ position, name, message, code }: ScriptError): string {
+  const where =
+    position === undefined
+      ? ""
+      : `${printable(position.file)}:${position.line}:${position.column}: `;
+  return (
+    where +
+    printableLines(code === "SCRIPT_FAILED" && name !== "" ? `${name}: ${message}` : message)
+  );
 }
 
 /** How many lines of a failed command's output are shown. */

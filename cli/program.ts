@@ -167,7 +167,11 @@ function report(session: Session, failure: unknown): number {
 /** The parser's own error in the registry's form. */
 function usageError(error: CommanderError): SpacesError {
   const [message = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
-  const guess = rest.join(" ").replace(/^\(|\)$/g, "");
+  const guess = rest
+    .join(" ")
+    .replace(/^\(|\)$/g, "")
+    // Every command has these two: they look like whatever was meant for a script.
+    .replace(/^Did you mean --(?:help|version)\?$/, "");
   return new SpacesError("INVALID_INPUT", `${message.replace(/\.$/, "")}.`, {
     suggestion: guess === "" ? suggestionFor(error.code) : guess,
     cause: error,

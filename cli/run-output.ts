@@ -3,9 +3,10 @@ import type { Client } from "../runtime/contract/contract.js";
 import { SpacesError } from "../runtime/contract/errors.js";
 import type { Run, RunEvent } from "../runtime/contract/runs.js";
 import { EXIT } from "./exit-codes.js";
+import { recordedError, reportScriptError } from "./failures.js";
 import type { Output } from "./output.js";
 import type { Session } from "./session.js";
-import { printableLines } from "./text.js";
+import { took } from "./text.js";
 
 interface PrintOptions {
   readonly follow?: boolean | undefined;
@@ -72,16 +73,14 @@ export async function rerun(session: Session, id: string): Promise<number> {
     throw error;
   }
   if (run.error !== undefined && !output.isJson) {
-    output.error(
-      `${output.style("stderr", "red", "error:")} ${printableLines(run.error.message)}\n`,
-    );
+    reportScriptError(output, recordedError(run.error));
   }
   return run.exitCode ?? EXIT.failure;
 }
 
 function callLine(event: Extract<RunEvent, { type: "call" }>, output: Output): string {
   const { procedure, outcome, durationMs = 0 } = event.call;
-  const text = `[${event.at} ${procedure}: ${outcome}, ${durationMs} ms]`;
+  const text = `[${event.at} ${procedure}: ${outcome}, ${took(durationMs)}]`;
   return `${output.style("stderr", "dim", text)}\n`;
 }
 

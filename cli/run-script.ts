@@ -84,9 +84,8 @@ export async function readyToRun<Settings extends Pick<RunSettings, "args" | "in
   command: string,
 ): Promise<Settings | undefined> {
   if (isLib) {
-    throw new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
-      suggestion: "Run a script that imports it.",
-    });
+    const { libIsNotRun } = await import("../runtime/scripts/libs.js");
+    throw libIsNotRun(name);
   }
   if (inputs === undefined) return settings;
   const { typedInput } = await import("./script-input.js");

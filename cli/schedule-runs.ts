@@ -42,7 +42,7 @@ export function defineScheduleRuns(schedules: Command, session: Session): void {
       }
       const job = await endOf(session, client, asked, options.follow === true);
       if (output.isJson) output.json(job);
-      report(session, job);
+      report(session, job, options.follow);
       session.exitCode = job.status === "succeeded" ? EXIT.ok : EXIT.failure;
     });
   examples(run, "schedules run nightly", "schedules run nightly --follow");
@@ -65,7 +65,7 @@ export function defineScheduleRuns(schedules: Command, session: Session): void {
 }
 
 /** Tells how a job ended: what failed always, what went well unless it is to be quiet. */
-function report({ output }: Session, job: Job): void {
+function report({ output }: Session, job: Job, follows = false): void {
   const { schedule, status, startedAt, endedAt } = job;
   const time =
     startedAt === undefined || endedAt === undefined
@@ -74,7 +74,10 @@ function report({ output }: Session, job: Job): void {
   const why = whyOf(job);
   const line = `${schedule}: ${status}${time}${why === "" ? "" : `: ${printable(why)}`}`;
   if (HARMLESS.has(status)) output.note(line);
-  else if (!output.isJson) output.error(`${line}\n`);
+  else if (!output.isJson) {
+    output.error(`${line}\n`);
+    if (job.run !== undefined && !follows) output.note(`Look at \`spaces runs logs ${job.run}\`.`);
+  }
 }
 
 /** Waits for the end of a job. Where no server is, this process runs it. */
@@ -88,12 +91,15 @@ async function endOf(session: Session, client: Client, asked: Job, follows: bool
   // What it fails with is thrown where it is awaited.
   work?.catch(() => undefined);
   try {
-    let shown: string | undefined;
+    const shown = new Set<string>();
     for (;;) {
       const job = await find(client, asked, signal);
-      if (follows && job.run !== undefined && job.run !== shown) {
-        await show(session, client, job.run);
-        shown = job.run;
+      if (follows && job.run !== undefined && !shown.has(job.run)) {
+        for (const run of await runsOf(client, job, signal)) {
+          if (!shown.has(run)) await show(session, client, run);
+          shown.add(run);
+        }
+        shown.add(job.run);
       } else if (OPEN.has(job.status)) {
         await Promise.race([pause(POLL_MS, undefined, { signal }), ...(work ? [work] : [])]);
       } else {
@@ -124,6 +130,15 @@ async function find(client: Client, { id, schedule }: Job, signal: AbortSignal):
   const job = items.find((item) => item.id === id);
   if (job !== undefined) return job;
   throw new SpacesError("SCHEDULE_NOT_FOUND", `The job ${id} of "${schedule}" is gone.`);
+}
+
+/** The runs of a job, one an attempt, in their order: several may have ended between two looks. */
+async function runsOf(client: Client, job: Job, signal: AbortSignal): Promise<string[]> {
+  const { items } = await client.runs.list({ schedule: job.schedule, limit: NEWEST }, { signal });
+  return items
+    .filter(({ trigger }) => trigger.job === job.id)
+    .map(({ id }) => id)
+    .reverse();
 }
 
 /** Shows what a run prints, until it ends. */

@@ -1,6 +1,6 @@
 /** `spaces schedules …`: stored scripts that are run at times. */
 import { type Command, Option } from "commander";
-import type { Job, JobStatus } from "../runtime/contract/schedules.js";
+import { type Job, type JobStatus, jobStatusSchema } from "../runtime/contract/schedules.js";
 import { exitCodeOf } from "./exit-codes.js";
 import { reportError, toSpacesError } from "./failures.js";
 import { examples } from "./help.js";
@@ -21,17 +21,6 @@ import { ago, inTimezone } from "./text.js";
 const SOURCE_LIMIT = 1_048_576;
 /** What the contract lets one page hold. */
 const PAGE = 1000;
-
-const STATUSES: readonly JobStatus[] = [
-  "pending",
-  "running",
-  "succeeded",
-  "failed",
-  "cancelled",
-  "interrupted",
-  "skipped",
-  "missed",
-];
 
 interface AddOptions extends SettingOptions {
   readonly cron: string;
@@ -195,7 +184,7 @@ function defineHistory(schedules: Command, session: Session): void {
     .command("history")
     .description("List the jobs of a schedule, the newest first.")
     .argument("<schedule>")
-    .addOption(new Option("--status <status>", "only these").choices(STATUSES))
+    .addOption(new Option("--status <status>", "only these").choices(jobStatusSchema.options))
     .option("--limit <count>", "at most so many", (text) => parseCount(text, "--limit"), 20)
     .action(async (schedule: string, { status, limit }: { status?: JobStatus; limit: number }) => {
       const { signal, output } = session;
@@ -219,6 +208,7 @@ function defineHistory(schedules: Command, session: Session): void {
 function defineRemove(schedules: Command, session: Session): void {
   const remove = schedules
     .command("remove")
+    .alias("delete")
     .description("Remove schedules with their history; jobs that run are cancelled.")
     .argument("<schedule...>", "names")
     .option("--dry-run", "show what would be removed, and remove nothing")

@@ -1,17 +1,14 @@
 /** Shows runs to people: as a list, and one with all that is known of it. */
 import type { Run, RunCall } from "../runtime/contract/runs.js";
+import { describeScriptError, recordedError } from "./failures.js";
 import type { Output } from "./output.js";
 import { commandLine } from "./processes.js";
+import { showDuration } from "./quantities.js";
 import type { Session } from "./session.js";
-import { ago, byteSize, details, printableLines, table } from "./text.js";
+import { ago, byteSize, details, table, took } from "./text.js";
 
 /** So many calls are shown to people; `--json` has all. */
 const SHOWN_CALLS = 200;
-const UNITS = [
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1_000],
-] as const;
 
 /** A list of runs, as lines. */
 export function listOf(runs: readonly Run[], output: Output): string {
@@ -24,7 +21,7 @@ export function listOf(runs: readonly Run[], output: Output): string {
       scriptOf(run),
       originOf(run),
       ago(run.startedAt),
-      run.durationMs === undefined ? "" : spanOf(run.durationMs),
+      run.durationMs === undefined ? "" : took(run.durationMs),
     ]),
     (title) => output.style("stdout", "bold", title),
   );
@@ -49,38 +46,38 @@ function textOf(run: Run, calls: readonly RunCall[], output: Output): string {
   const { permissions, limits, error, openCalls, lastFinishedCall } = run;
   const facts = details(
     [
-      ["Run", run.id],
-      ["Status", statusOf(run)],
-      ["Script", scriptOf(run)],
+      ["run", run.id],
+      ["status", statusOf(run)],
+      ["script", scriptOf(run)],
       ["SHA-256", run.script.sha256],
-      ["Arguments", run.args.length === 0 ? undefined : commandLine(run.args)],
-      ["Input", run.input === undefined ? undefined : JSON.stringify(run.input)],
-      ["Space", run.space],
-      ["By", `${run.actor.name}, ${originOf(run)}`],
-      ["Binding", run.url === undefined ? run.binding : `${run.binding} ${run.url}`],
-      ["Granted", permissions.grant?.join(", ")],
-      ["Network", openedOf(permissions.net)],
-      ["Environment", openedOf(permissions.env)],
-      ["Time limit", limits.timeoutMs === undefined ? undefined : spanOf(limits.timeoutMs)],
-      ["Memory limit", limits.memoryBytes === undefined ? undefined : byteSize(limits.memoryBytes)],
-      ["Started", run.startedAt],
-      ["Ended", run.endedAt],
-      ["Took", run.durationMs === undefined ? undefined : spanOf(run.durationMs)],
-      ["Limits hit", run.limitsHit.length === 0 ? undefined : run.limitsHit.join(", ")],
-      ["Output", byteSize(run.outputBytes)],
-      ["Calls", String(run.calls)],
+      ["arguments", run.args.length === 0 ? undefined : commandLine(run.args)],
+      ["input", run.input === undefined ? undefined : JSON.stringify(run.input)],
+      ["space", run.space],
+      ["by", `${run.actor.name}, ${originOf(run)}`],
+      ["binding", run.url === undefined ? run.binding : `${run.binding} ${run.url}`],
+      ["granted", permissions.grant?.join(", ")],
+      ["network", openedOf(permissions.net)],
+      ["environment", openedOf(permissions.env)],
+      ["time limit", limits.timeoutMs === undefined ? undefined : showDuration(limits.timeoutMs)],
+      ["memory limit", limits.memoryBytes === undefined ? undefined : byteSize(limits.memoryBytes)],
+      ["started", at(run.startedAt)],
+      ["ended", run.endedAt && at(run.endedAt)],
+      ["took", run.durationMs === undefined ? undefined : took(run.durationMs)],
+      ["limits hit", run.limitsHit.length === 0 ? undefined : run.limitsHit.join(", ")],
+      ["output", byteSize(run.outputBytes)],
+      ["calls", String(run.calls)],
       [
-        "Last call",
+        "last call",
         lastFinishedCall && `${lastFinishedCall.procedure}: ${lastFinishedCall.outcome}`,
       ],
-      ["Unknown", openCalls?.map(({ procedure }) => procedure).join(", ") || undefined],
+      ["unknown", openCalls?.map(({ procedure }) => procedure).join(", ") || undefined],
     ],
     (label) => output.style("stdout", "bold", label),
   );
   const shown = calls.slice(0, SHOWN_CALLS);
   return (
     facts +
-    (error === undefined ? "" : `\n${printableLines(error.message)} (${error.code})\n`) +
+    (error === undefined ? "" : `\n${describeScriptError(recordedError(error))}`) +
     (shown.length === 0 ? "" : `\n${callsOf(shown, output)}`) +
     (run.calls > shown.length ? `… and ${run.calls - shown.length} calls more\n` : "")
   );
@@ -92,12 +89,17 @@ function callsOf(calls: readonly RunCall[], output: Output): string {
     calls.map((call) => [
       String(call.seq),
       call.procedure,
-      spanOf(call.startedMs),
-      call.durationMs === undefined ? "" : spanOf(call.durationMs),
+      took(call.startedMs),
+      call.durationMs === undefined ? "" : took(call.durationMs),
       call.outcome,
     ]),
     (title) => output.style("stdout", "bold", title),
   );
+}
+
+/** A point in time, for people and for comparing it with a log. */
+function at(timestamp: string): string {
+  return `${ago(timestamp)} (${timestamp})`;
 }
 
 function statusOf({ status, exitCode }: Run): string {
@@ -119,10 +121,4 @@ function originOf({ trigger }: Run): string {
 
 function openedOf(opened: readonly string[] | true | undefined): string | undefined {
   return opened === true ? "all" : opened?.join(", ");
-}
-
-/** A span of time as people read it, such as `1.5s`. @param ms milliseconds */
-function spanOf(ms: number): string {
-  const [unit, length] = UNITS.find(([, of]) => ms >= of) ?? ["ms", 1];
-  return `${Math.round((ms / length) * 10) / 10}${unit}`;
 }

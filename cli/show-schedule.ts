@@ -104,7 +104,7 @@ export function jobTable(jobs: readonly Job[], output: Output): string {
   return table(
     ["DUE", "STATUS", "TRIGGER", "ATTEMPTS", "LAG", "TOOK", "RUN", "WHY"],
     jobs.map((job) => [
-      job.dueAt,
+      ago(job.dueAt),
       job.status,
       job.trigger,
       `${job.attempts}`,
@@ -123,6 +123,7 @@ function durationOf({ startedAt, endedAt }: Job): string {
 }
 
 /** Why a job ended as it did, where there is something to say. */
-export function whyOf({ error, reason }: Job): string {
-  return error === undefined ? (reason ?? "") : `${error.message} [${error.code}]`;
+export function whyOf({ error, reason, exitCode = 0 }: Job): string {
+  if (error !== undefined) return `${error.message} [${error.code}]`;
+  return reason ?? (exitCode === 0 ? "" : `exit code ${exitCode}`);
 }

@@ -98,7 +98,7 @@ export type ScheduleSpec = z.infer<typeof scheduleSpecSchema>;
  * `skipped`: not run, for another job ran, or for the owner may not any more; `missed`: not run, for
  * nothing was there to run it in time; `interrupted`: what ran it ended before it was done.
  */
-const jobStatusSchema = z.enum([
+export const jobStatusSchema = z.enum([
   "pending",
   "running",
   "succeeded",

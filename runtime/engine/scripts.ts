@@ -1,12 +1,11 @@
 /** Runs stored scripts by their names, and sources that are not stored. */
-import { SpacesError } from "../contract/errors.js";
 import type { Permission } from "../contract/permissions.js";
 import type { Script, ScriptRun } from "../contract/scripts.js";
 import type { ModuleSource } from "../interpreter/types.js";
 import { languageOf } from "../runs/outcome.js";
 import { checkInput } from "../scripts/check-input.js";
 import { readHeader } from "../scripts/header.js";
-import { storedLibs } from "../scripts/libs.js";
+import { libIsNotRun, storedLibs } from "../scripts/libs.js";
 import type { CallContext, ScriptRunOptions } from "./context.js";
 import type { Runnable, RunSettings, ScriptStarter, StartedRun } from "./script-starter.js";
 import type { StoredScripts } from "./stored-scripts.js";
@@ -55,7 +54,7 @@ export class Scripts {
   ): Promise<StartedRun> {
     const { script: name, version, ...settings } = request;
     const script = await this.#stored.get(context, { script: name, version, global: false });
-    if (script.kind === "lib") throw isLib(name);
+    if (script.kind === "lib") throw libIsNotRun(name);
     const input = checkInput(script, settings.input);
     const runnable = this.#runnableOf(context, script);
     return await this.#starter.start(context, runnable, { ...settings, input }, options);
@@ -74,7 +73,7 @@ export class Scripts {
     options: ScriptRunOptions,
   ): Promise<StartedRun> {
     const { kind, inputs } = await readHeader(filename, source);
-    if (kind === "lib") throw isLib(filename);
+    if (kind === "lib") throw libIsNotRun(filename);
     const input = checkInput({ name: filename, inputs }, settings.input);
     const moduleSource = this.#libsOf(context, { global: false });
     const runnable = { filename, language: languageOf(filename), source, moduleSource };
@@ -93,11 +92,4 @@ export class Scripts {
   #libsOf(context: CallContext, script: Pick<Script, "global">): ModuleSource {
     return storedLibs(script, (lib, global) => this.#stored.get(context, { script: lib, global }));
   }
-}
-
-/** A lib is there to be imported. */
-function isLib(name: string): SpacesError {
-  return new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
-    suggestion: `Import it from a stored script, as "./${name}".`,
-  });
 }

@@ -297,8 +297,12 @@ function scriptOf(row: Row): Script {
 }
 
 function notFound(name: string, version?: number): SpacesError {
-  const of = version === undefined ? "" : ` with a version ${version}`;
-  return new SpacesError("SCRIPT_NOT_FOUND", `There is no script "${name}"${of}.`);
+  if (version === undefined) {
+    return new SpacesError("SCRIPT_NOT_FOUND", `There is no script "${name}".`);
+  }
+  return new SpacesError("SCRIPT_NOT_FOUND", `There is no version ${version} of "${name}".`, {
+    suggestion: "List its versions with `spaces scripts history`.",
+  });
 }
 
 function raise(error: SpacesError): never {

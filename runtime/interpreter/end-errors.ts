@@ -23,7 +23,7 @@ export function describeEnd(
       return fromRegistry(
         new SpacesError(
           "SCRIPT_TIMEOUT",
-          `The ${what} did not end within ${(limits.timeoutMs ?? 0) / 1000} seconds and was stopped.`,
+          `The ${what} did not end within ${secondsOf(limits.timeoutMs ?? 0)} and was stopped.`,
         ),
       );
     case "memory":
@@ -63,4 +63,8 @@ export function fromRegistry(error: unknown): ScriptError {
     code: known.code,
     error: known.serialize(),
   };
+}
+
+function secondsOf(ms: number): string {
+  return ms === 1000 ? "1 second" : `${ms / 1000} seconds`;
 }

@@ -92,7 +92,7 @@ function answerOf(run: Run, excerpt: Excerpt): ToolAnswer {
   const truncated = excerpt.isCut || limitsHit.includes("output");
   const cause = causeOf(error);
   const text = [
-    `The script ${STATUS[status]}: exit code ${exitCode ?? "unknown"} after ${Math.round(durationMs ?? 0)} ms; ${calls} calls; run ${id}.`,
+    `The script ${STATUS[status]}: exit code ${exitCode ?? "unknown"} after ${Math.round(durationMs ?? 0)} ms; ${calls} ${calls === 1 ? "call" : "calls"}; run ${id}.`,
     ...(cause === undefined ? [] : [`${cause}: ${suggestionFor(cause)}`]),
     ...(truncated ? ["Its output is cut."] : []),
   ].join(" ");
@@ -146,9 +146,9 @@ function errorText({ message, details = {} }: RunError): string {
   return [
     `${where}${message}`.slice(0, LONGEST_ERROR),
     ...(typeof frame === "string" ? [frame.slice(0, LONGEST_ERROR)] : []),
-    ...(inner?.details === undefined
+    ...(Object.keys(inner?.details ?? {}).length === 0
       ? []
-      : [`${inner.code}: ${JSON.stringify(inner.details)}`.slice(0, LONGEST_ERROR)]),
+      : [`${inner?.code}: ${JSON.stringify(inner?.details)}`.slice(0, LONGEST_ERROR)]),
   ].join("\n");
 }
 

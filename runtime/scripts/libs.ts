@@ -44,3 +44,10 @@ async function found<T>(search: Promise<T>): Promise<T | undefined> {
     throw error;
   }
 }
+
+/** What a lib is refused with that was to be run: it is there to be imported. */
+export function libIsNotRun(name: string): SpacesError {
+  return new SpacesError("INVALID_INPUT", `"${name}" is a lib, which is not run by itself.`, {
+    suggestion: "Run a script that imports it.",
+  });
+}

@@ -43,7 +43,8 @@ describe("spaces runs", () => {
     expect(await list("--limit", "1")).toEqual([failed]);
 
     const shown = await cli.run(["runs", "show", ran.run]);
-    expect(shown.stdout).toMatch(/Status: +succeeded/);
+    expect(shown.stdout).toMatch(/status: +succeeded/);
+    expect(shown.stdout).toMatch(/started: +(just now|\d+ seconds? ago) \(\d{4}-/);
     expect(shown.stdout).toMatch(/1 +spaces.list .* ok/);
     const json = await cli.json<Run & { callList: RunCall[] }>(["runs", "show", ran.run]);
     expect(json.callList).toMatchObject([{ seq: 1, procedure: "spaces.list" }]);
@@ -100,6 +101,19 @@ describe("spaces runs", () => {
     const again = await cli.run(["runs", "rerun", run?.id ?? ""]);
     expect(again).toMatchObject({ code: 3, stdout: "old\n" });
     expect((await list())[0]).toMatchObject({ trigger: { kind: "cli", rerunOf: run?.id } });
+  });
+
+  it("tells where a script failed in the record, and when it fails again", async () => {
+    await cli.script('import spaces from "spaces";\nspaces.start("nope");');
+    const [run] = await list();
+    const expected =
+      /\w+\.ts:2:\d+: SpacesError: There is no space "nope"\. \[SPACE_NOT_FOUND\]\n[\s\S]*> 2 \| /;
+    const shown = await cli.run(["runs", "show", run?.id ?? ""]);
+    expect(shown.stdout).toMatch(expected);
+    const again = await cli.run(["runs", "rerun", run?.id ?? ""]);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toMatch(expected);
+    expect(again.stderr).toContain("hint: List the spaces");
   });
 
   it("keeps opened secrets of the environment out of the record", async () => {

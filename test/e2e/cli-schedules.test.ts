@@ -102,7 +102,7 @@ describe("spaces schedules add", () => {
     [["x", ...least, "--grant", "Everything"], "The permissions are"],
     [["x", ...least, "--notify-url", "ftp://example.org"], "must be an http or https URL"],
     [["x", ...least, "--notify-secret-env", "NOWHERE"], "NOWHERE"],
-    [["x", ...least, "--notify-secret-file", "/nonexistent"], "There is no file"],
+    [["x", ...least, "--notify-secret-file", "nowhere/secret.txt"], "There is no file"],
     [["x", ...least, "--notify-secret-file", "package.json"], "needs --notify-url"],
     [["x", ...least, "--notify-command", "true"], "needs a space"],
     [["x", ...least, "--notify-space", "db"], "needs --notify-command"],
@@ -278,6 +278,20 @@ describe("spaces schedules run, tick and history", () => {
     expect(ticked).toMatchObject({ code: 1, stdout: "" });
     expect(ticked.stderr).toMatch(/^failing: failed after .*no room.*\n$/);
     expect((await home.run(["schedules", "list"])).stdout).toMatch(/^failing .* failing \(2\)$/m);
+  });
+
+  it("tells with which exit code a job failed, and where its output is", async () => {
+    const script = await home.write("leaves.ts", 'import { exit } from "runtime"; exit(3);');
+    await home.json(["scripts", "save", script]);
+    await home.json(["schedules", "add", "leaving", "--cron", "@yearly", "--script", "leaves"]);
+    const waited = await home.run(["schedules", "run", "leaving", "--wait"]);
+    expect(waited.code).toBe(1);
+    expect(waited.stderr).toMatch(
+      /^leaving: failed after [^:]*: exit code 3\nLook at `spaces runs logs run_\w{20}`\.\n$/,
+    );
+    const shown = await home.run(["schedules", "history", "leaving"]);
+    expect(shown.stdout).toMatch(/^(?:just now|.* ago) +failed .* exit code 3$/m);
+    await home.run(["schedules", "remove", "leaving"]);
   });
 
   it("waits for further attempts, and shows each", async () => {

@@ -57,6 +57,8 @@ describe("help and usage", () => {
     expect(result.stderr).toMatch(/unknown command 'crate'[\s\S]*Did you mean create\?/);
     expect((await cli.run(["templates", "lst"])).stderr).toContain("Did you mean list?");
     expect((await cli.run(["list", "--limt", "1"])).stderr).toContain("Did you mean --limit?");
+    const mistaken = await cli.run(["run", "backup.ts", "--keep", "5"]);
+    expect(mistaken.stderr).toContain("put -- before arguments that are meant for a script");
   });
 
   it("shows the help of a group whose command is missing, as a usage error", async () => {
@@ -196,6 +198,10 @@ describe("completion", () => {
     expect(await ask("nonsense", "")).toEqual([""]);
     await cli.json(["scripts", "save", await cli.write("backup.ts", "1")]);
     const add = ["schedules", "add", "nightly", "--cron", "@daily"];
+    const lib = { input: "/*---\nkind: lib\n---*/\nexport const one = 1;" };
+    await cli.run(["scripts", "save", "-", "--name", "backups"], lib);
+    expect(await ask("scripts", "run", "b")).toEqual(["backup", ""]);
+    expect(await ask("scripts", "show", "b")).toEqual(["backup", "backups", ""]);
     await cli.json([...add, "--script", "backup"]);
     expect(await ask("schedules", "show", "")).toEqual(["nightly", ""]);
     expect(await ask("schedules", "pa")).toEqual(["pause", ""]);
@@ -203,7 +209,7 @@ describe("completion", () => {
     expect(await ask(...add, "--overlap", "")).toEqual(["skip", "queue", "cancel", "allow", ""]);
     expect(await ask(...add, "--notify-space", "")).toEqual(["alpha", ""]);
     expect(await ask("schedules", "apply", "")).toEqual([":files", ""]);
-    await cli.json(["schedules", "remove", "nightly"]);
+    await cli.json(["schedules", "delete", "nightly"]);
     await cli.json(["delete", "alpha"]);
   });
 });

@@ -4,6 +4,7 @@
  */
 import { SpacesError } from "../../contract/errors.js";
 import type { Schedule } from "../../contract/schedules.js";
+import { libIsNotRun } from "../../scripts/libs.js";
 import type { Store } from "../../store/store.js";
 import type { ScheduleRow } from "../../store/tables.js";
 import type { CallContext } from "../context.js";
@@ -29,9 +30,7 @@ export async function requireTargets(
     version: scriptVersion ?? undefined,
     global: false,
   });
-  if (script.kind === "lib") {
-    throw new SpacesError("INVALID_INPUT", `The script "${name}" is a lib, and not run itself.`);
-  }
+  if (script.kind === "lib") throw libIsNotRun(name);
   if (script.language === "native" && space === null) {
     throw new SpacesError("INVALID_INPUT", `The native script "${name}" needs a space.`);
   }
