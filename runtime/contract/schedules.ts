@@ -166,7 +166,15 @@ export const schedulesContract = {
   add: procedure
     .route({ method: "POST", path: "/schedules", successStatus: 201, summary: "Add a schedule" })
     .meta({ permission: "ManageSchedules", audited: true })
-    .errors(errorsOf("INVALID_INPUT", "SCHEDULE_EXISTS", "SCRIPT_NOT_FOUND", "SPACE_NOT_FOUND"))
+    .errors(
+      errorsOf(
+        "INVALID_INPUT",
+        "SCHEDULE_EXISTS",
+        "SCRIPT_NOT_FOUND",
+        "SPACE_NOT_FOUND",
+        "LIMIT_EXCEEDED",
+      ),
+    )
     .input(scheduleSpecSchema)
     .output(scheduleSchema),
 

@@ -2,6 +2,7 @@
  * Answers the host calls of one script on the main thread: bounds how many run, aborts them when
  * the script ends, and turns every failure into an error of the registry.
  */
+import { setMaxListeners } from "node:events";
 import { ERRORS, SpacesError } from "../contract/errors.js";
 import { MAX_CALL_LENGTH } from "./limits.js";
 import type { ScriptRequest } from "./types.js";
@@ -55,7 +56,7 @@ type CallRequest = Pick<ScriptRequest, "host" | "permissions" | "aroundCall">;
 export class HostCalls {
   readonly #request: CallRequest;
   readonly #limit: number;
-  #abort = new AbortController();
+  #abort = listenedTo();
   #running = 0;
 
   /** @param limit calls that may run at once */
@@ -88,7 +89,7 @@ export class HostCalls {
   /** Aborts the calls that run; those made afterwards are not touched. */
   abort(): void {
     this.#abort.abort();
-    this.#abort = new AbortController();
+    this.#abort = listenedTo();
   }
 
   async #dispatch(name: string, input: unknown): Promise<unknown> {
@@ -99,4 +100,11 @@ export class HostCalls {
     }
     return await this.#request.host(name, input, { signal });
   }
+}
+
+/** Each call that runs listens to it: Node would take very many for a leak. */
+function listenedTo(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

@@ -28,6 +28,7 @@ import type { Permission } from "../contract/permissions.js";
 import { VERSION } from "../version.js";
 import { ChangeWatch } from "./change-watch.js";
 import { completionsOf } from "./completion.js";
+import { keepEarlyCancels } from "./early-cancels.js";
 import { INSTRUCTIONS } from "./instructions.js";
 import { Progress, type SendProgress } from "./progress.js";
 import { fillPrompt, PROMPTS } from "./prompts.js";
@@ -114,6 +115,7 @@ export class McpServer implements AsyncDisposable {
   /** Answers the requests that come by a transport. Can be called once. */
   async connect(transport: Transport): Promise<void> {
     await this.#server.connect(transport);
+    keepEarlyCancels(transport);
   }
 
   /** Whether a request is being answered. */

@@ -29,6 +29,7 @@ export async function runToEnd(
   budget: number,
   { client, signal, progress }: ToolCall,
 ): Promise<ToolAnswer> {
+  if (signal.aborted) throw new SpacesError("CANCELLED");
   // Not with the signal: a start that was given up half way might leave a run that nobody knows.
   const started = await client.runs.start(request);
   const output = new Excerpt(

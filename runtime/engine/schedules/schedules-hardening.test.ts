@@ -167,6 +167,18 @@ describe("several schedulers on one store", () => {
 });
 
 describe("great numbers", () => {
+  it("of one owner's schedules are refused, also in one file, which then adds none", async () => {
+    const context = test.context();
+    const documents = Array.from(
+      { length: 2_001 },
+      (_, n) => `name: s-${n}\ncron: "@daily"\nscript: backup\n`,
+    );
+    await expect(
+      test.schedules.apply(context, documents.join("---\n"), "many.yaml"),
+    ).rejects.toMatchObject({ code: "LIMIT_EXCEEDED" });
+    expect(await test.schedules.list(context)).toEqual([]);
+  });
+
   it("of schedules that are due at one moment leave the event loop its turns", async () => {
     const count = 10_000;
     const { id: _, ...first } = await test.store

@@ -25,6 +25,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { DueTimes } from "./due-times.js";
 import { jobOf, lastJobsOf, pageOfJobs } from "./job-rows.js";
 import type { Notifier } from "./notifier.js";
+import { requireRoom } from "./room.js";
 import { NEEDED } from "./runnable-actor.js";
 import { type ParsedSchedule, parseSchedules } from "./schedule-file.js";
 import { findSchedule, scheduleOf, scopeOf } from "./schedule-rows.js";
@@ -73,7 +74,7 @@ export class Schedules {
    * Adds a schedule. What its maker is limited to limits its jobs too.
    * @throws SpacesError `SCHEDULE_EXISTS`, `SCRIPT_NOT_FOUND`, `SPACE_NOT_FOUND`; `INVALID_INPUT` for
    *   a cron expression that is never due or cannot be read; `PERMISSION_DENIED` for who may not run
-   *   scripts
+   *   scripts; `LIMIT_EXCEEDED` for who has very many schedules
    */
   async add(context: CallContext, { name, paused, ...spec }: ScheduleSpec): Promise<Schedule> {
     const { store } = this.#parts;
@@ -98,6 +99,7 @@ export class Schedules {
     try {
       await inTransaction(store, async (transaction) => {
         await requireUser(transaction, actor);
+        await requireRoom(transaction, actor.id);
         await transaction.insertInto("schedules").values(draft).execute();
       });
     } catch (cause) {
