@@ -1,14 +1,25 @@
 /**
- * Goes on with a process's output when the way to the server breaks: it asks again for what comes
- * behind the bytes that have been seen, so that none is lost and none comes twice.
+ * Goes on with a stream when the way to the server breaks: it asks again for what comes behind what
+ * has been seen, so that nothing is lost and nothing comes twice. `followed-process.ts` and
+ * `followed-run.ts` say what that is.
  */
-import type { ProcessEvent } from "../../contract/processes.js";
-import { foreignAnswer, isRecord, RemoteFailure, spacesErrorOf } from "./failures.js";
+import { foreignAnswer, RemoteFailure, spacesErrorOf } from "./failures.js";
 import { Resumption } from "./resumption.js";
 
-export interface Offsets {
-  readonly stdoutOffset: number;
-  readonly stderrOffset: number;
+/** What is followed, and how far it has been seen. */
+export interface Followed<Event> {
+  /** What a stream that ends early failed at, such as `the output of a run ended before the run`. */
+  readonly endedEarly: string;
+  /** The part of the call's input that asks for what comes behind all that has been seen. */
+  position(): Readonly<Record<string, number>>;
+  /**
+   * Takes what the server sent, and counts it as seen.
+   * @returns the event, without what was seen before; undefined where nothing is left of it
+   * @throws RemoteFailure for what is no event of this stream
+   */
+  take(sent: unknown): Event | undefined;
+  /** Whether nothing comes behind this event. */
+  isLast(event: Event): boolean;
 }
 
 export interface FollowOptions {
@@ -18,28 +29,31 @@ export interface FollowOptions {
   readonly onRetry: (failure: RemoteFailure) => void;
 }
 
-/** Opens the stream behind these offsets. */
-type Open = (offsets: Offsets, signal: AbortSignal) => Promise<AsyncIterable<unknown>>;
+/** Opens the stream behind a position. */
+type Open = (
+  position: Readonly<Record<string, number>>,
+  signal: AbortSignal,
+) => Promise<AsyncIterable<unknown>>;
 
 /**
- * Follows a process through broken connections.
+ * Follows a stream through broken connections.
  * @returns when the stream has been opened once; its iterator lets go at once when it is returned,
  *   also while nothing comes
  */
-export async function followThrough(
-  from: Offsets,
+export async function followThrough<Event>(
+  followed: Followed<Event>,
   open: Open,
   options: FollowOptions,
-): Promise<AsyncIteratorObject<ProcessEvent, void>> {
+): Promise<AsyncIteratorObject<Event, void>> {
   const over = new AbortController();
   const { signal: given } = options;
   const signal = given === undefined ? over.signal : AbortSignal.any([given, over.signal]);
-  const first = await open(from, signal);
-  return endedBy(over, resumed(first, from, open, { ...options, signal }));
+  const first = await open(followed.position(), signal);
+  return endedBy(over, resumed(first, followed, open, { ...options, signal }));
 }
 
 /** The events, of which the iterator lets go at once when it is returned. @param over aborted then */
-export function endedBy<Event>(
+function endedBy<Event>(
   over: AbortController,
   events: AsyncGenerator<Event, void>,
 ): AsyncIteratorObject<Event, void> {
@@ -64,26 +78,25 @@ export function endedBy<Event>(
   return iterator;
 }
 
-async function* resumed(
+async function* resumed<Event>(
   first: AsyncIterable<unknown>,
-  from: Offsets,
+  followed: Followed<Event>,
   open: Open,
   { url, signal, giveUpAfterMs, onRetry }: FollowOptions & { readonly signal: AbortSignal },
-): AsyncGenerator<ProcessEvent, void> {
-  const seen = { stdout: from.stdoutOffset, stderr: from.stderrOffset };
+): AsyncGenerator<Event, void> {
   const resumption = new Resumption({ giveUpAfterMs, signal, onRetry });
   let stream: AsyncIterable<unknown> | undefined = first;
   for (;;) {
     try {
-      stream ??= await open({ stdoutOffset: seen.stdout, stderrOffset: seen.stderr }, signal);
-      for await (const event of stream) {
+      stream ??= await open(followed.position(), signal);
+      for await (const sent of stream) {
         resumption.succeeded();
-        const fresh = unseen(checkEvent(event, url), seen);
-        if (fresh === undefined) continue;
-        yield fresh;
-        if (fresh.type === "exit") return;
+        const event = followed.take(sent);
+        if (event === undefined) continue;
+        yield event;
+        if (followed.isLast(event)) return;
       }
-      throw foreignAnswer(url, "the output of a process ended before the process", "transient");
+      throw foreignAnswer(url, followed.endedEarly, "transient");
     } catch (failure) {
       stream = undefined;
       try {
@@ -103,43 +116,4 @@ export function resumable(failure: unknown, signal: AbortSignal | undefined): un
   return cutOff && signal?.aborted !== true
     ? new RemoteFailure(failure.error, "transient")
     : failure;
-}
-
-/** Leaves out what has been seen, and counts the rest as seen. */
-function unseen(
-  event: ProcessEvent,
-  seen: { stdout: number; stderr: number },
-): ProcessEvent | undefined {
-  if (event.type === "lost") {
-    seen[event.stream] += event.bytes;
-    return event;
-  }
-  if (event.type === "exit") return event;
-  const known = seen[event.type] - event.offset;
-  const length = Buffer.byteLength(event.data, "base64");
-  if (known > 0) {
-    if (known >= length) return undefined;
-    seen[event.type] += length - known;
-    const rest = Buffer.from(event.data, "base64").subarray(known);
-    return { ...event, data: rest.toString("base64"), offset: event.offset + known };
-  }
-  seen[event.type] = event.offset + length;
-  return event;
-}
-
-function checkEvent(event: unknown, url: string): ProcessEvent {
-  if (isRecord(event)) {
-    const { type, data, offset, stream, bytes, exitCode } = event;
-    const isOutput = type === "stdout" || type === "stderr";
-    if (isOutput && typeof data === "string" && isCount(offset)) return event as ProcessEvent;
-    if (type === "lost" && (stream === "stdout" || stream === "stderr") && isCount(bytes)) {
-      return event as ProcessEvent;
-    }
-    if (type === "exit" && Number.isSafeInteger(exitCode)) return event as ProcessEvent;
-  }
-  throw foreignAnswer(url, "an event of another form in the output of a process");
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -18,8 +18,9 @@ import type { ProcedureMeta } from "../../contract/procedure.js";
 import { readBytes } from "./byte-stream.js";
 import { readEvents } from "./event-stream.js";
 import { foreignAnswer, isRecord, type RemoteFailure, spacesErrorOf } from "./failures.js";
-import { followThrough } from "./follow.js";
-import { followRunThrough } from "./follow-run.js";
+import { type Followed, followThrough } from "./follow.js";
+import { FollowedProcess } from "./followed-process.js";
+import { FollowedRun } from "./followed-run.js";
 import { type HttpAnswer, type HttpClient, type HttpRequest, readJson } from "./http-client.js";
 import { checkPathValue } from "./path-values.js";
 import { withRetries } from "./retry.js";
@@ -65,28 +66,14 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
         try {
           refuseLostKey(input);
           checkPathValues(path, input);
-          const name = path.join(".");
-          if (name === "runs.follow") {
-            const { after = 0, ...rest } = input as RunFollowInput;
-            return await followRunThrough(
-              after,
-              async (seen, either) =>
-                (await next({
-                  ...call,
-                  input: { ...rest, after: seen },
-                  signal: either,
-                })) as AsyncIterable<unknown>,
-              { url, signal, giveUpAfterMs, onRetry },
-            );
-          }
-          if (name !== "processes.follow") return await next(call);
-          const { stdoutOffset = 0, stderrOffset = 0, ...target } = input as FollowInput;
-          return await followThrough(
-            { stdoutOffset, stderrOffset },
-            async (offsets, either) =>
+          const followed = followedOf(path.join("."), input, url);
+          if (followed === undefined) return await next(call);
+          return await followThrough<unknown>(
+            followed,
+            async (position, either) =>
               (await next({
                 ...call,
-                input: { ...target, ...offsets },
+                input: { ...(input as object), ...position },
                 signal: either,
               })) as AsyncIterable<unknown>,
             { url, signal, giveUpAfterMs, onRetry },
@@ -100,13 +87,11 @@ export function createRemoteClient(http: HttpClient, options: LinkOptions): Clie
   return createORPCClient(link);
 }
 
-interface RunFollowInput {
-  readonly after?: number;
-}
-
-interface FollowInput {
-  readonly stdoutOffset?: number;
-  readonly stderrOffset?: number;
+/** What a call follows; undefined where it gives no stream that is gone on with. */
+function followedOf(name: string, input: unknown, url: string): Followed<unknown> | undefined {
+  if (name === "processes.follow") return new FollowedProcess(input as object, url);
+  if (name === "runs.follow") return new FollowedRun(input as object, url);
+  return undefined;
 }
 
 /** Sends what the link has encoded. */
