@@ -45,6 +45,15 @@ const errors = errorsOf(
 );
 const root = "/spaces/{space}/files" as const;
 
+const archivedShape = {
+  /** Files, directories and symlinks that were archived or extracted. */
+  entries: z.number().int(),
+  /** Bytes of these files. */
+  bytes: z.number().int(),
+  /** What could not be, such as sockets. */
+  skipped: z.array(z.string()),
+};
+
 export const filesContract = {
   list: procedure
     .route({ method: "GET", path: root, summary: "List a directory, ordered by path" })
@@ -287,12 +296,7 @@ export const filesContract = {
         /** Bytes of the archive. */
         size: z.number().int(),
         sha256: sha256Schema,
-        /** Files, directories and symlinks in it. */
-        entries: z.number().int(),
-        /** Bytes of the files in it. */
-        bytes: z.number().int(),
-        /** What could not be put in, such as sockets. */
-        skipped: z.array(z.string()),
+        ...archivedShape,
       }),
     ),
 
@@ -316,11 +320,5 @@ export const filesContract = {
         clean: z.boolean().default(false),
       }),
     )
-    .output(
-      z.object({
-        entries: z.number().int(),
-        bytes: z.number().int(),
-        skipped: z.array(z.string()),
-      }),
-    ),
+    .output(z.object(archivedShape)),
 };

@@ -266,7 +266,7 @@ export class RunRecorder {
         this.#key === undefined ? await this.#firstDigest(json) : digestOf(this.#key, json);
       this.#append({ t: "call", at: this.#now(), seq, procedure, input: digest });
     } else this.#limitsHit.add("calls");
-    const isSettled = this.#keptOut.suspect(suspectsOfCall(procedure, input));
+    const settle = this.#keptOut.suspect(suspectsOfCall(procedure, input));
     const startedAt = performance.now();
     let outcome = "ok";
     try {
@@ -277,7 +277,7 @@ export class RunRecorder {
       outcome = SpacesError.isInstance(error) ? error.code : "INTERNAL";
       throw error;
     } finally {
-      isSettled();
+      settle();
       if (isKept && !this.#closed) {
         const ms = rounded(performance.now() - startedAt);
         this.#append({ t: "done", at: this.#now(), seq, outcome, ms });
